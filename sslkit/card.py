@@ -1,0 +1,147 @@
+"""The card of a recipe: what it is, what to expect of it, and how far to trust that."""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+
+_KINDS = {str: "text", int: "a whole number", float: "a number"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One number that a recipe is expected to reach.
+
+    Args:
+        metric: What is measured (``knn20``, ``linear``).
+        value: The expected value in percent.
+        protocol: How it is measured: data split, classifier and its settings.
+        source: Where the number comes from: runs of this recipe, a paper, published code.
+        tolerance: How far a run may fall below ``value``, in percentage points. None: not known.
+
+    Raises:
+        ValueError: If ``value`` is not in [0, 100].
+    """
+
+    metric: str
+    value: float
+    protocol: str
+    source: str
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 100:
+            raise ValueError(f"value of {self.metric} is a percentage (0 to 100), got {self.value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a recipe says about itself.
+
+    Args:
+        name: The name by which it is found: its path in the recipe folder without ``.yaml``.
+        method: The method's class name.
+        dataset: The images it trains on.
+        summary: One sentence on what it is for.
+        seed: The seed of the figures; the config's ``seed_everything``.
+        status: ``measured``: the figures come from runs of this file. ``published``: settings and
+            figures are those of a paper or its code. ``untested``: neither.
+        paper: Citation and address.
+        expected: The figures to expect, each with its protocol.
+        hardware: What a measured run ran on.
+        minutes: How long that took, from start to the evaluation table.
+        sslkit: The version that measured it.
+
+    Raises:
+        ValueError: If the status promises what the card does not have.
+    """
+
+    name: str
+    method: str
+    dataset: str
+    summary: str
+    seed: int
+    status: Literal["measured", "published", "untested"]
+    paper: str | None = None
+    expected: list[Figure] = dataclasses.field(default_factory=list)
+    hardware: str | None = None
+    minutes: float | None = None
+    sslkit: str | None = None
+
+    def __post_init__(self) -> None:
+        promised = {
+            "measured": ("expected", "hardware", "minutes", "sslkit"),
+            "published": ("expected", "paper"),
+            "untested": (),
+        }
+        if self.status not in promised:
+            raise ValueError(f"status is one of {', '.join(promised)}, got {self.status!r}")
+        missing = [key for key in promised[self.status] if not getattr(self, key)]
+        if missing:
+            raise ValueError(
+                f"a recipe with status {self.status} must also have {', '.join(missing)}: fill in "
+                "what is missing, or set the status to untested"
+            )
+
+
+def load_card(path: Path | str) -> Card | None:
+    """The card of a recipe, or None of a config that has none.
+
+    Raises:
+        ValueError: If the file is not a YAML mapping, or its card has an unknown key, lacks one, or
+            has a value of the wrong type; names the file and the key.
+    """
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is not a config: it must be a YAML mapping of options.")
+    card = config.get("recipe")
+    return None if card is None else _record(Card, card, f"{path}: recipe")
+
+
+def _record(cls: type, given: Any, where: str) -> Any:
+    """An instance of a dataclass from plain data, checked key by key."""
+    if not isinstance(given, dict):
+        raise ValueError(f"{where} must be a mapping, got {given!r}.")
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in given:
+        if key not in fields:
+            close = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(fields)}."
+            raise ValueError(f"{where}.{key} is not a key of the card; {hint}")
+    for key, field in fields.items():
+        required = field.default is field.default_factory is dataclasses.MISSING
+        if required and key not in given:
+            raise ValueError(f"{where}.{key} is missing.")
+    types = get_type_hints(cls)
+    values = {key: _value(types[key], value, f"{where}.{key}") for key, value in given.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}.") from error
+
+
+def _value(kind: Any, given: Any, where: str) -> Any:
+    """A value of one of the kinds that a card has: optional, list, choice, record or scalar."""
+    if get_origin(kind) is UnionType:
+        return None if given is None else _value(get_args(kind)[0], given, where)
+    if get_origin(kind) is list:
+        if not isinstance(given, list):
+            raise ValueError(f"{where} must be a list, got {given!r}.")
+        return [_value(get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(given)]
+    if get_origin(kind) is Literal:
+        if given not in get_args(kind):
+            raise ValueError(f"{where} must be one of {', '.join(get_args(kind))}, got {given!r}.")
+        return given
+    if dataclasses.is_dataclass(kind):
+        return _record(kind, given, where)  # type: ignore[arg-type]
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(given, accepted) or isinstance(given, bool):
+        raise ValueError(f"{where} must be {_KINDS[kind]}, got {given!r}.")
+    return given

@@ -1,0 +1,116 @@
+"""The ``sslkit`` command: light until a subcommand needs torch, and errors a person can read."""
+
+import argparse
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+
+from sslkit._version import __version__
+from sslkit.recipe import print_recipes
+
+_DESCRIPTION = """\
+Self-supervised vision pretraining: from a folder of images to a trusted score.
+
+commands:
+  fit        pretrain: sslkit fit --config quickstart [--key value ...]
+  evaluate   score a checkpoint: sslkit evaluate CHECKPOINT [--data FOLDER]
+  recipe     the recipes that ship with the toolkit: sslkit recipe list
+
+`sslkit fit --help` and `sslkit evaluate --help` show every option.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments without the program's name; None reads ``sys.argv``.
+
+    Returns:
+        The exit code: 0, or 1 after an error in the input, which is explained on stderr in one
+        paragraph; ``--debug`` shows the traceback too.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("\nsslkit: stopped by the user.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `sslkit recipe list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(_paragraph(error), file=sys.stderr)
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser = _Parser(
+        prog="sslkit",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        usage="sslkit [--help] [--version] [--debug] {fit,evaluate,recipe} ...",
+        add_help=False,
+    )
+    parser.add_argument("--help", "-h", action="store_true", help="show this message")
+    parser.add_argument("--version", action="store_true", help="show the version")
+    # Only what stands before the subcommand is ours; the rest belongs to the subcommand.
+    split = next((i for i, a in enumerate(arguments) if not a.startswith("-")), len(arguments))
+    options = parser.parse_args(arguments[:split])
+    command, rest = arguments[split : split + 1], arguments[split + 1 :]
+    if options.version:
+        print(f"sslkit {__version__}")
+        return 0
+    if options.help or not command:
+        parser.print_help()
+        return 0 if options.help else 2
+    if command == ["recipe"]:
+        return _recipe(rest)
+    if command == ["fit"]:
+        from sslkit.fit import fit
+
+        return fit(rest)
+    if command == ["evaluate"]:
+        from sslkit.evaluate import evaluate
+
+        return evaluate(rest)
+    raise ValueError(f"unknown command {command[0]!r}: use fit, evaluate or recipe.")
+
+
+def _recipe(arguments: list[str]) -> int:
+    parser = _Parser(prog="sslkit recipe", allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", required=True, parser_class=_Parser)
+    actions.add_parser("list", help="the recipes that ship with the toolkit", allow_abbrev=False)
+    parser.parse_args(arguments)
+    print_recipes()
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are exceptions, so that all of them look alike."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise ValueError(f"{message} (see `{self.prog} --help`)")
+
+
+def _paragraph(error: Exception) -> str:
+    """One readable paragraph: what is wrong and what to do, wrapped to the terminal."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, (ValueError, OSError, FloatingPointError, TypeError)):
+        # Not one of the errors that we raise for bad input: say what it is and where to look.
+        text = f"{type(error).__name__}: {text} (run again with --debug for the traceback)"
+    width = min(100, int(os.environ.get("COLUMNS", "100")))
+    return textwrap.fill(
+        f"sslkit: error: {text}", width=width, break_long_words=False, break_on_hyphens=False
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

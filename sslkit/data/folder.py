@@ -1,0 +1,122 @@
+"""A folder of images as a source: one subfolder per class, or flat and unlabelled."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+EXTENSIONS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm",
+)  # fmt: skip
+
+
+class ImageFolder(Dataset):
+    """The images under a folder, in sorted order.
+
+    Two layouts are read:
+
+    - images directly in the folder: *flat*, no labels;
+    - subfolders: one class each, named by the subfolder and numbered in sorted order; each is
+      searched to any depth. Subfolders without images are no classes, and a single class says
+      nothing, so one subfolder alone is read as unlabelled too.
+
+    Both at once is ambiguous and refused. Files are known by their extension; hidden files and
+    folders (a leading dot) are passed over.
+
+    Attributes:
+        root: The folder.
+        classes: The K class names, or None.
+        labels: ``(N,)`` int64, −1 = unlabelled.
+
+    Args:
+        root: The folder.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If it is a file.
+        ValueError: If it holds no image, or both layouts at once.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser()
+        if not self.root.exists():
+            raise FileNotFoundError(f"There is no folder {self.root} ({self.root.absolute()}).")
+        if not self.root.is_dir():
+            raise NotADirectoryError(f"{self.root} is a file, not a folder of images.")
+        folders, files = _list(str(self.root))
+        groups = [(folder, found) for folder in folders if (found := list(_walk(folder)))]
+        if files and groups:
+            raise ValueError(
+                f"{self.root} holds images directly ({os.path.basename(files[0])}) and in "
+                f"subfolders ({os.path.basename(groups[0][0])}), so it is not clear whether the "
+                "subfolders are classes. Move the images into class folders for labelled data, or "
+                "all of them into one folder for unlabelled data."
+            )
+        if not files and not groups:
+            raise ValueError(f"{self.root} holds no images. {_what_is_there(self.root)}")
+        self.classes: list[str] | None = None
+        paths = files or [path for _, found in groups for path in found]
+        self.labels: Tensor = torch.full((len(paths),), -1, dtype=torch.int64)
+        if len(groups) > 1:
+            self.classes = [os.path.basename(folder) for folder, _ in groups]
+            sizes = torch.tensor([len(found) for _, found in groups])
+            self.labels = torch.repeat_interleave(torch.arange(len(groups)), sizes)
+        # One buffer instead of a million strings: worker processes that only read it share its
+        # memory, which reference counts on strings would make them copy.
+        prefix = len(os.path.join(str(self.root), ""))
+        self._paths = np.array([os.fsencode(path[prefix:]) for path in paths])
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, position: int) -> tuple[Image.Image, int]:
+        """The image, opened but not decoded yet, and its label."""
+        return Image.open(self.path(position)), int(self.labels[position])
+
+    def path(self, position: int) -> str:
+        """The file of an image."""
+        return os.path.join(str(self.root), os.fsdecode(bytes(self._paths[position])))
+
+
+def holds_images(folder: str | Path) -> bool:
+    """Whether there is at least one image in a folder, at any depth."""
+    return next(_walk(str(folder)), None) is not None
+
+
+def _list(folder: str) -> tuple[list[str], list[str]]:
+    """Sorted subfolders and sorted image files of one folder."""
+    folders, files = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.append(entry.path)
+            elif entry.name.lower().endswith(EXTENSIONS):
+                files.append(entry.path)
+    return sorted(folders), sorted(files)
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """All image files under a folder: its own, then those of its subfolders, sorted."""
+    folders, files = _list(folder)
+    yield from files
+    for inner in folders:
+        yield from _walk(inner)
+
+
+def _what_is_there(folder: Path) -> str:
+    """What a folder without images holds instead, for a message."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    found = f"It holds {', '.join(names[:3])}" if names else "It is empty"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"{found}{more}. Give a folder with image files ({' '.join(EXTENSIONS)}), or with one "
+        "subfolder of them per class."
+    )

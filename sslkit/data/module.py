@@ -1,0 +1,268 @@
+"""The data of a run as a LightningDataModule: one path or data set in, uint8 batches out."""
+
+import math
+import warnings
+from typing import Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities import rank_zero_info
+from torch.utils.data import Dataset
+
+from sslkit.data.library import Images, Library, LibraryOptions, is_labelled
+from sslkit.data.loader import ImageLoader
+from sslkit.data.resident import ResidentImages, available_cpus
+from sslkit.data.sampler import EpochSampler
+from sslkit.data.splits import open_splits
+from sslkit.data.statistics import channel_statistics
+from sslkit.data.stream import StreamedImages
+from sslkit.distributed import rank, world_size
+from sslkit.seeding import counter_generator, global_seed
+
+# The sample of streamed images that mean and std are taken from: its size, and the stream of its
+# draw, which does not depend on the run's seed because mean and std belong to the data.
+_SAMPLE_SIZE = 2048
+_SAMPLE = 104723
+
+
+class ImageDataModule(pl.LightningDataModule):
+    """Images for pretraining, with labels where there are any.
+
+    Small data stays in memory as one uint8 tensor and batches are gathered from it in bulk, without
+    worker processes; larger data is read again each epoch by workers that decode and resize only.
+    Both give the same batches in the same order. Views are made later, on the device.
+
+    Args:
+        source: The word ``quickstart`` (embedded images); a ``.npz`` file (see
+            `sslkit.data.ImageArrays` for its keys); a folder, either with ``train/`` and optionally
+            ``val/`` (or ``validation/``) and ``test/`` inside or itself the training images (see
+            `sslkit.data.ImageFolder` for its layout); or a map-style data set whose items are an
+            image or (image, label), such as those of torchvision.
+        val_source: Validation data in place of what ``source`` has.
+        test_source: Test data in place of what ``source`` has.
+        val_fraction: Part of the training images to hold out for validation where there is no
+            validation split, in [0, 1); balanced by class, fixed by the seed.
+        batch_size: Images in a batch, per rank.
+        image_size: Pixels a side. Other images are resized by their shorter side (antialiased) and
+            cropped at the centre. None keeps the images, which must then all have one size.
+        channels: C. 3 repeats greyscale, 1 takes the luma of RGB. None keeps what the images have.
+        limit: Use the first so many training images only, counted before any are held out. (A
+            folder is sorted by class: there, the first images lack the last classes.)
+        workers: Worker processes for data that does not fit in memory; None is one per core, at
+            most 8. Resident data uses none.
+        resident_gb: GiB of decoded images that may stay in memory, over all splits, in each rank.
+        on_bad_image: What to do about an unreadable or truncated image: ``error`` names it and
+            stops; ``skip`` leaves it out, counts and reports. Of streamed training images, one that
+            is skipped is replaced by another, so that batches keep their size.
+        mean: Per channel, on the scale 0 to 1; None computes it over the training images, or over a
+            fixed sample of 2,048 of them if they are streamed.
+        std: As ``mean``.
+        seed: Of the shuffle and the hold-out; None takes the run's global seed.
+
+    Attributes:
+        mean: C numbers (after ``setup``, as all that follow).
+        std: C numbers.
+        channels: C.
+        num_classes: K, or None without labels.
+        classes: The K class names, or None where they have none.
+        batch_size: Images in a batch, per rank.
+        labelled: Whether the training images have labels of a known number of classes.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    mean: list[float]
+    std: list[float]
+    channels: int
+
+    def __init__(
+        self,
+        source: str | Dataset,
+        *,
+        val_source: str | Dataset | None = None,
+        test_source: str | Dataset | None = None,
+        val_fraction: float = 0.0,
+        batch_size: int = 256,
+        image_size: int | None = None,
+        channels: int | None = None,
+        limit: int | None = None,
+        workers: int | None = None,
+        resident_gb: float = 2.0,
+        on_bad_image: Literal["error", "skip"] = "error",
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, lowest in (
+            ("batch_size", batch_size, 1),
+            ("image_size", image_size, 1),
+            ("channels", channels, 1),
+            ("limit", limit, 1),
+            ("workers", workers, 0),
+            ("resident_gb", resident_gb, 0),
+        ):
+            if value is not None and value < lowest:
+                raise ValueError(f"`{name}` is {value}; it must be at least {lowest}.")
+        if not 0 <= val_fraction < 1:
+            raise ValueError(f"`val_fraction` is {val_fraction}; it must be in [0, 1).")
+        if on_bad_image not in ("error", "skip"):
+            raise ValueError(f"`on_bad_image` is {on_bad_image!r}; it must be error or skip.")
+        if std is not None and min(std, default=1) <= 0:
+            raise ValueError(f"`std` is {std}; every number must be above 0.")
+        self._given = (source, val_source, test_source)
+        self._options = LibraryOptions(
+            val_fraction=val_fraction,
+            image_size=image_size,
+            channels=channels,
+            limit=limit,
+            resident_bytes=resident_gb * 2**30,
+            on_bad_image=on_bad_image,
+        )
+        self._statistics = {"mean": mean, "std": std}
+        self._workers = min(8, available_cpus()) if workers is None else workers
+        self._seed = seed
+        self._library: Library | None = None
+        self._told_no_validation = False
+        self.batch_size = batch_size
+        self.num_classes: int | None = None
+        self.classes: list[str] | None = None
+        self.labelled = False
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the training data (and validation data, for ``fit``); a second call does nothing.
+
+        Args:
+            stage: Lightning's name of what is about to run; test data waits until it is asked for.
+
+        Raises:
+            FileNotFoundError: If a path does not exist.
+            TypeError: If a source is neither a path nor a map-style data set.
+            ValueError: If the data cannot be used; the message names the file or split.
+        """
+        library = self._open()
+        if stage in (None, "fit", "validate") and self.labelled and "val" in library:
+            library["val"]
+
+    def splits(self) -> dict[str, int]:
+        """Number of images of each split that is there."""
+        return self._open().sizes()
+
+    def train_dataloader(self) -> ImageLoader:
+        """Shuffled batches of this rank's share, the last incomplete one left out.
+
+        Raises:
+            ValueError: If there are too few images for one batch.
+        """
+        store = self._open()["train"]
+        share = len(store) // world_size()
+        if share < self.batch_size:
+            ranks = f" on each of {world_size()} ranks" if world_size() > 1 else ""
+            raise ValueError(
+                f"`batch_size` is {self.batch_size}, but there are only {share} training images"
+                f"{ranks}, so not one whole batch (incomplete ones are left out in training). Set "
+                f"`batch_size` to {max(share, 1)} or less, or give more images."
+            )
+        sampler = EpochSampler(
+            len(store), rank=rank(), world_size=world_size(), seed=self._seed_now()
+        )
+        if isinstance(store, StreamedImages):
+            store = store.replacing()
+        return self._loader(store, persistent=True, sampler=sampler, drop_last=True)
+
+    def val_dataloader(self) -> ImageLoader | list[ImageLoader]:
+        """The validation images in order; an empty list if there are none with labels."""
+        library = self._open()
+        if self.labelled and "val" in library and is_labelled(library["val"]):
+            return self._loader(library["val"], persistent=True)
+        if not self._told_no_validation:
+            self._told_no_validation = True
+            rank_zero_info(
+                "There are no labelled validation images: online validation is off, pretraining "
+                "goes on. (`val_source` or `val_fraction` would give some, if there are labels.)"
+            )
+        return []
+
+    def eval_dataloader(
+        self, split: Literal["train", "val", "test"], limit: int | None = None
+    ) -> ImageLoader:
+        """All images of a split in order, none left out, on this process.
+
+        Args:
+            split: ``train`` (what is trained on), ``val`` or ``test``.
+            limit: At most so many images, at equal distances over the split, so that those of a
+                folder sorted by class come from all classes.
+
+        Raises:
+            ValueError: If the split is not there.
+        """
+        library = self._open()
+        if split not in library:
+            raise ValueError(
+                f"There is no {split} split: the data has {', '.join(library.sizes())}. Give a "
+                f"`{split}_source`, or a `source` with a {split} split."
+            )
+        if limit is not None and limit < 1:
+            raise ValueError(f"`limit` is {limit}; it must be at least 1.")
+        store = library[split]
+        if limit is not None and limit < len(store):
+            store = store.subset(torch.arange(limit) * len(store) // limit)
+        return self._loader(store, persistent=False)
+
+    def _seed_now(self) -> int:
+        return global_seed() if self._seed is None else self._seed
+
+    def _open(self) -> Library:
+        """The images; at the first call, opened, and what follows from them set."""
+        if self._library is None:
+            source, val_source, test_source = self._given
+            sources = open_splits(source, val_source=val_source, test_source=test_source)
+            library = Library(sources, self._options, self._seed_now())
+            self.channels = library.wanted.channels
+            self.classes, self.num_classes = library.classes, library.num_classes
+            self.labelled = library.num_classes is not None
+            self._set_statistics(library["train"])
+            self._library = library
+        return self._library
+
+    def _set_statistics(self, store: Images) -> None:
+        for name, value in self._statistics.items():
+            if value is not None and len(value) != self.channels:
+                raise ValueError(
+                    f"`{name}` has {len(value)} numbers, but the images have {self.channels} "
+                    "channel(s). Give one number per channel."
+                )
+        mean, std = self._statistics["mean"], self._statistics["std"]
+        if mean is None or std is None:
+            if isinstance(store, StreamedImages) and len(store) > _SAMPLE_SIZE:
+                order = torch.randperm(len(store), generator=counter_generator(_SAMPLE, len(store)))
+                store = store.subset(order[:_SAMPLE_SIZE].sort().values)
+            loader = self._loader(store, persistent=False, pinned=False)
+            found = channel_statistics(batch.image for batch in loader)
+            mean, std = mean or found[0], std or found[1]
+        self.mean, self.std = list(mean), list(std)
+
+    def _loader(
+        self,
+        store: Images,
+        *,
+        persistent: bool,
+        pinned: bool = True,
+        sampler: EpochSampler | None = None,
+        drop_last: bool = False,
+    ) -> ImageLoader:
+        workers = self._workers if isinstance(store, StreamedImages) else 0
+        workers = min(workers, math.ceil(len(store) / self.batch_size))
+        if isinstance(store, ResidentImages):
+            # Lightning takes few workers for a mistake; gathering from memory needs none.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        return ImageLoader(
+            store,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=workers,
+            persistent_workers=persistent and workers > 0,
+            pin_memory=pinned and torch.cuda.is_available(),
+        )

@@ -1,0 +1,121 @@
+"""What a source of images is, and how to read one item of it.
+
+A source is any map-style data set whose items are an image or ``(image, label)``; see
+`sslkit.data.decode.to_uint8` for what an image may be. A label is a whole number; −1 or ``None``
+means unlabelled. N items, K classes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+from sslkit.data.errors import DataError, UnreadableImageError
+
+
+def check_source(source: Any, argument: str) -> None:
+    """Refuse what cannot be indexed.
+
+    Args:
+        source: What the user gave.
+        argument: Under which name.
+
+    Raises:
+        TypeError: If it has no ``__getitem__`` or no ``__len__``.
+        ValueError: If it is empty.
+    """
+    indexable = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    if not indexable or isinstance(source, IterableDataset):
+        raise TypeError(
+            f"`{argument}` is a {type(source).__name__}, which has no positions to shuffle. Give a "
+            "path, or a map-style Dataset: one with __getitem__ and __len__, whose items are an "
+            "image or (image, label)."
+        )
+    if len(source) == 0:
+        raise ValueError(f"`{argument}` is a {type(source).__name__} of 0 images. Give at least 1.")
+
+
+def fetch(source: Dataset, position: int) -> tuple[Any, Any]:
+    """The raw image and label of one item.
+
+    Args:
+        source: A source of N items.
+        position: 0 to N−1.
+
+    Returns:
+        Image and label as the source gives them; label −1 if the item is an image alone.
+
+    Raises:
+        UnreadableImageError: If the source fails to read its file.
+        DataError: If the item is neither an image nor ``(image, label)``.
+    """
+    try:
+        item = source[position]
+    except OSError as error:
+        name = item_name(source, position)
+        raise UnreadableImageError(f"{name} cannot be read as an image: {error}") from error
+    if not isinstance(item, tuple | list):
+        return item, -1
+    if len(item) == 1:
+        return item[0], -1
+    if len(item) == 2:
+        return item[0], item[1]
+    raise DataError(
+        f"{item_name(source, position)} has {len(item)} parts. An item of a data set must be an "
+        "image or (image, label)."
+    )
+
+
+def item_name(source: Dataset, position: int) -> str:
+    """What messages call an item: its file where that is known, else its position."""
+    path = getattr(source, "path", None)
+    if callable(path):
+        return str(path(position))
+    samples = getattr(source, "samples", None)
+    if isinstance(samples, list) and position < len(samples):
+        first = samples[position][0] if isinstance(samples[position], tuple) else None
+        if isinstance(first, str):
+            return first
+    return f"Item {position} of {type(source).__name__}"
+
+
+def known_labels(source: Dataset) -> Tensor | None:
+    """The labels of all items where they can be had without reading an image.
+
+    They are looked for under ``labels`` and ``targets``, the names that torchvision uses.
+
+    Args:
+        source: A source of N items.
+
+    Returns:
+        ``(N,)`` int64, −1 = unlabelled; or None.
+    """
+    if getattr(source, "target_transform", None) is not None:
+        return None
+    for attribute in ("labels", "targets"):
+        value = getattr(source, attribute, None)
+        if not isinstance(value, Sequence | np.ndarray | Tensor) or isinstance(value, str | bytes):
+            continue
+        try:
+            array = np.asarray(value)
+        except (TypeError, ValueError):
+            continue
+        if array.shape == (length(source),) and np.issubdtype(array.dtype, np.integer):
+            return torch.from_numpy(array.astype(np.int64))
+    return None
+
+
+def known_classes(source: Dataset) -> list[str] | None:
+    """The K class names, or None. torchvision's tuples of synonyms become one name."""
+    classes = getattr(source, "classes", None)
+    if not isinstance(classes, Sequence) or isinstance(classes, str | bytes) or not classes:
+        return None
+    return [", ".join(c) if isinstance(c, tuple | list) else str(c) for c in classes]
+
+
+def length(source: Dataset) -> int:
+    """N. `Dataset` itself declares no length; `check_source` has seen that this one has it."""
+    return len(source)  # pyright: ignore[reportArgumentType]

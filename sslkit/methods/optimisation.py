@@ -1,0 +1,101 @@
+"""From a recipe's base rate to an optimiser and a schedule per step, and a line that says so."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_info
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from sslkit.optim import LRScaling, Schedule, parameter_groups, scaled_lr
+
+OptimizerFactory = Callable[[Iterable], Optimizer]
+
+
+def global_batch_size(trainer: pl.Trainer) -> int:
+    """Images per optimiser step: over ranks and accumulated batches; images, not views.
+
+    Raises:
+        ValueError: If neither the data module nor the training loader says its batch size.
+    """
+    size = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
+    if size is None:
+        # estimated_stepping_batches has attached the loaders by now.
+        size = getattr(trainer.train_dataloader, "batch_size", None)
+    if not isinstance(size, int):
+        raise ValueError(
+            "lr_scaling needs the batch size and the training loader does not tell it: pass a "
+            "DataLoader with a batch_size, or set lr_scaling='none' and base_lr to the final rate."
+        )
+    return size * trainer.world_size * trainer.accumulate_grad_batches
+
+
+def total_steps(trainer: pl.Trainer) -> int:
+    """Optimiser steps of the whole run.
+
+    Raises:
+        ValueError: If the run has no end, or no step.
+    """
+    steps = trainer.estimated_stepping_batches
+    if math.isinf(steps) or steps < 1:
+        raise ValueError(
+            f"the schedule needs to know the number of optimiser steps and got {steps}: set the "
+            "trainer's max_epochs or max_steps to at least 1."
+        )
+    return int(steps)
+
+
+def effective_lr(trainer: pl.Trainer, base_lr: float, rule: LRScaling) -> float:
+    """The scaled rate, and one line that shows base, rule, batch and result."""
+    total_steps(trainer)
+    if rule == "none":
+        rank_zero_info(f"Learning rate: base {base_lr:g}, not scaled, effective {base_lr:g}.")
+        return base_lr
+    batch = global_batch_size(trainer)
+    lr = scaled_lr(base_lr, batch, rule)
+    formula = {"linear": f"x {batch}/256", "sqrt": f"x sqrt({batch})"}[rule]
+    rank_zero_info(
+        f"Learning rate: base {base_lr:g} {formula} ({rule} in the global batch of {batch} images) "
+        f"= effective {lr:g}."
+    )
+    return lr
+
+
+def optimiser_and_schedule(
+    module: pl.LightningModule,
+    factory: OptimizerFactory,
+    lr: float,
+    schedule: Schedule,
+    *,
+    exclude_bias_and_norm: bool,
+) -> dict[str, Any]:
+    """What Lightning's ``configure_optimizers`` returns; the schedule steps with the optimiser."""
+    trainer = module.trainer
+    steps = total_steps(trainer)
+    steps_per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    groups = parameter_groups(module, exclude_bias_and_norm=exclude_bias_and_norm)
+    optimiser = factory(groups)
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    _announce(optimiser, module, steps)
+    scheduler = LambdaLR(
+        optimiser,
+        lambda step: schedule.factor(step, total_steps=steps, steps_per_epoch=steps_per_epoch),
+    )
+    return {
+        "optimizer": optimiser,
+        "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+    }
+
+
+def _announce(optimiser: Optimizer, module: nn.Module, steps: int) -> None:
+    excluded = sum(len(g["params"]) for g in optimiser.param_groups if g.get("excluded"))
+    total = sum(len(g["params"]) for g in optimiser.param_groups)
+    decay = max(g.get("weight_decay", 0.0) for g in optimiser.param_groups)
+    rank_zero_info(
+        f"Optimiser: {type(optimiser).__name__} for {steps} steps, weight decay {decay:g} on "
+        f"{total - excluded} of {total} tensors."
+    )

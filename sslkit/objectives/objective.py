@@ -1,0 +1,37 @@
+"""What a training engine asks of an objective."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+from sslkit.objectives.routes import Routes
+
+
+class Objective(nn.Module, ABC):
+    """Compares the embeddings of a batch. A new one is a subclass in a file of its own.
+
+    Attributes:
+        routes: Which views go through which branch; set on the class, or by the constructor when it
+            depends on an argument.
+    """
+
+    routes: Routes
+
+    @abstractmethod
+    def forward(self, online: Tensor, target: Tensor, batch: Any) -> dict[str, Tensor]:
+        """The loss of this rank's batch.
+
+        It runs with autocast off, on raw embeddings in at least float32. The mean over ranks must
+        be the loss of the global batch, and `sslkit.distributed.gather` is what makes the gradient
+        agree too.
+
+        Args:
+            online: (Vo, B, D) embeddings of the views in ``routes.online``, in that order.
+            target: (Vt, B, D) embeddings of the views in ``routes.target``, in that order.
+            batch: The `sslkit.data.ViewBatch` at hand, with labels and indices.
+
+        Returns:
+            ``loss``: scalar with gradient; ``per_anchor``: detached (anchors,); every other entry
+            is a detached scalar to log under its name.
+        """

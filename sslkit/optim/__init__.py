@@ -1,0 +1,15 @@
+"""Optimisers, learning-rate schedules and parameter groups of self-supervised pretraining."""
+
+from sslkit.optim.lars import LARS
+from sslkit.optim.parameter_groups import parameter_groups
+from sslkit.optim.schedules import Constant, LRScaling, Schedule, WarmupCosine, scaled_lr
+
+__all__ = [
+    "LARS",
+    "Constant",
+    "LRScaling",
+    "Schedule",
+    "WarmupCosine",
+    "parameter_groups",
+    "scaled_lr",
+]

@@ -1,0 +1,127 @@
+"""How the learning rate moves over a run, and how it grows with the batch.
+
+A schedule is a factor on the scaled learning rate, evaluated at every optimiser step.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Literal
+
+LRScaling = Literal["linear", "sqrt", "none"]
+"""How a base learning rate grows with the batch, see `scaled_lr`."""
+
+
+class Schedule(ABC):
+    """The factor by which the learning rate is multiplied at a step."""
+
+    @abstractmethod
+    def factor(self, step: int, *, total_steps: int, steps_per_epoch: int) -> float:
+        """The factor in force while optimiser step ``step`` is taken.
+
+        Args:
+            step: Optimiser steps already taken, from 0.
+            total_steps: Optimiser steps of the whole run.
+            steps_per_epoch: Optimiser steps of one epoch.
+
+        Returns:
+            A number, 0 or more.
+        """
+
+
+class Constant(Schedule):
+    """The learning rate as given, from the first step to the last."""
+
+    def factor(self, step: int, *, total_steps: int, steps_per_epoch: int) -> float:
+        """1 at every step."""
+        del step, total_steps, steps_per_epoch
+        return 1.0
+
+
+class WarmupCosine(Schedule):
+    """Linear warm-up from 0, then half a cosine down, per step.
+
+    With t the step, T the total and T_w = warmup_epochs · steps_per_epoch: t/T_w for t < T_w, then
+    f + (1-f) · ½(1 + cos(π (t-T_w)/(T-T_w))) with f the final fraction. The first step has factor
+    0, as in the code of SimCLR, BYOL, MoCo v3 and Barlow Twins. A run shorter than its warm-up
+    never leaves it. Loshchilov and Hutter, "SGDR", 2017, equation 5,
+    https://arxiv.org/abs/1608.03983; Goyal et al., 2017, https://arxiv.org/abs/1706.02677.
+
+    Args:
+        warmup_epochs: Length of the warm-up in epochs, 0 or more; fractions are allowed.
+        final_fraction: f in [0, 1], where the cosine ends; Barlow Twins uses 0.001.
+
+    Raises:
+        ValueError: If an argument lies outside its range.
+    """
+
+    def __init__(self, warmup_epochs: float = 10.0, final_fraction: float = 0.0) -> None:
+        if not (math.isfinite(warmup_epochs) and warmup_epochs >= 0):
+            raise ValueError(
+                f"warmup_epochs must be a finite number, 0 or more, got {warmup_epochs}. "
+                "Use 0 for no warm-up."
+            )
+        if not 0 <= final_fraction <= 1:
+            raise ValueError(
+                f"final_fraction must lie between 0 and 1, got {final_fraction}: it is the part of "
+                "the learning rate that is left at the end. Use 0 to end at 0."
+            )
+        self.warmup_epochs = warmup_epochs
+        self.final_fraction = final_fraction
+
+    def factor(self, step: int, *, total_steps: int, steps_per_epoch: int) -> float:
+        """The factor at a step; the final fraction from ``total_steps`` on.
+
+        Args:
+            step: Optimiser steps already taken, from 0.
+            total_steps: T, optimiser steps of the whole run.
+            steps_per_epoch: Optimiser steps of one epoch.
+
+        Returns:
+            A number in [0, 1].
+
+        Raises:
+            ValueError: If the length of the run is not known.
+        """
+        if not (math.isfinite(total_steps) and total_steps > 0):
+            raise ValueError(
+                f"total_steps must be a finite number above 0, got {total_steps}: a cosine needs "
+                "to know where it ends. Set max_epochs or max_steps, or use the Constant schedule."
+            )
+        if step >= total_steps:
+            return self.final_fraction
+        warmup = self.warmup_epochs * steps_per_epoch
+        if step < warmup:
+            return step / warmup
+        cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total_steps - warmup)))
+        return self.final_fraction + (1 - self.final_fraction) * cosine
+
+
+def scaled_lr(base_lr: float, batch_size: int, rule: LRScaling) -> float:
+    """The learning rate that a base rate means at a batch size.
+
+    Args:
+        base_lr: The rate as papers quote it, 0 or more.
+        batch_size: Images (not views) of one optimiser step, over all ranks and accumulated
+            batches.
+        rule: ``linear`` is base·B/256 (Goyal et al., 2017, https://arxiv.org/abs/1706.02677);
+            ``sqrt`` is base·√B, as in SimCLR's 0.075·√B; ``none`` leaves the base rate.
+
+    Returns:
+        The effective learning rate.
+
+    Raises:
+        ValueError: If the rule is unknown, the batch is empty or the rate is negative.
+    """
+    if batch_size < 1:
+        raise ValueError(
+            f"batch_size must be 1 or more, got {batch_size}. Count images, not views."
+        )
+    if not (math.isfinite(base_lr) and base_lr >= 0):
+        raise ValueError(f"base_lr must be a finite number, 0 or more, got {base_lr}. Change it.")
+    if rule == "linear":
+        return base_lr * batch_size / 256
+    if rule == "sqrt":
+        return base_lr * math.sqrt(batch_size)
+    if rule == "none":
+        return base_lr
+    raise ValueError(f"rule must be linear, sqrt or none, got {rule!r}. Use one of the three.")

@@ -1,0 +1,31 @@
+"""The left-right mirror image, for views that do not crop (a crop folds it in for nothing)."""
+
+from torch import Generator, Tensor
+
+from sslkit.views.draws import Draw, chosen, coin
+from sslkit.views.operation import Operation, unit_float
+from sslkit.views.validation import check_probability
+
+
+class HorizontalFlip(Operation):
+    """Mirror an image left to right.
+
+    Args:
+        probability: Of each image's mirroring.
+
+    Raises:
+        ValueError: If `probability` is outside [0, 1].
+    """
+
+    def __init__(self, *, probability: float = 0.5) -> None:
+        self.probability = check_probability("probability", probability)
+
+    def draw(self, n: int, generator: Generator | None = None) -> Draw:
+        """Draw ``apply`` (n,) bool."""
+        return {"apply": coin(n, self.probability, generator)}
+
+    def apply(self, images: Tensor, params: Draw) -> Tensor:
+        """Mirror the chosen images: (B, C, H, W) -> (B, C, H, W) float32."""
+        images = unit_float(images)
+        index = chosen(params["apply"], images.device)
+        return images.index_copy(0, index, images[index].flip(-1))

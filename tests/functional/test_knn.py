@@ -1,0 +1,109 @@
+import math
+
+import pytest
+import torch
+
+from sslkit.functional.knn import knn_scores
+
+
+def example(queries: int = 7, bank: int = 23, width: int = 5, classes: int = 4):
+    g = torch.Generator().manual_seed(3)
+    return (
+        torch.randn(queries, width, generator=g, dtype=torch.float64),
+        torch.randn(bank, width, generator=g, dtype=torch.float64),
+        torch.randint(classes, (bank,), generator=g),
+    )
+
+
+def double_loop(queries, bank, labels, k, temperature, classes):
+    scores = torch.zeros(len(queries), classes, dtype=torch.float64)
+    for i, q in enumerate(queries):
+        cosines = []
+        for j, b in enumerate(bank):
+            dot = sum(float(a) * float(c) for a, c in zip(q, b, strict=True))
+            norms = math.sqrt(sum(float(a) ** 2 for a in q) * sum(float(c) ** 2 for c in b))
+            cosines.append((dot / norms, int(labels[j])))
+        cosines.sort(reverse=True)
+        for cosine, label in cosines[:k]:
+            scores[i, label] += math.exp(cosine / temperature) / math.exp(
+                cosines[0][0] / temperature
+            )
+    return scores
+
+
+@pytest.mark.parametrize("k", [1, 4, 23])
+@pytest.mark.parametrize("chunk", [2, 512])
+def test_equals_a_double_loop(k, chunk):
+    queries, bank, labels = example()
+    scores = knn_scores(queries, bank, labels, k=k, num_classes=4, temperature=0.1, chunk=chunk)
+    torch.testing.assert_close(scores, double_loop(queries, bank, labels, k, 0.1, 4))
+
+
+def test_several_k_in_one_pass_equal_one_at_a_time():
+    queries, bank, labels = example()
+    together = knn_scores(queries, bank, labels, k=(9, 2), num_classes=4)
+    assert list(together) == [9, 2]
+    for k, scores in together.items():
+        alone = knn_scores(queries, bank, labels, k=k, num_classes=4)
+        torch.testing.assert_close(scores, alone, rtol=0, atol=0)
+
+
+def test_weights_let_one_near_neighbour_outvote_two_far_ones():
+    bank = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.6, -0.8]])
+    labels = torch.tensor([0, 1, 1])
+    query = torch.tensor([[2.0, 0.0]])
+    sharp = knn_scores(query, bank, labels, k=3, num_classes=2, temperature=0.07)
+    flat = knn_scores(query, bank, labels, k=3, num_classes=2, temperature=100.0)
+    assert sharp.argmax(1).item() == 0
+    assert flat.argmax(1).item() == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_inputs_are_scored_in_float32(dtype):
+    queries, bank, labels = example()
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = knn_scores(queries.to(dtype), bank.to(dtype), labels, k=5, num_classes=4)
+    exact = knn_scores(
+        queries.to(dtype).float(), bank.to(dtype).float(), labels, k=5, num_classes=4
+    )
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, exact, rtol=0, atol=0)
+
+
+def test_stays_finite_at_a_tiny_temperature_and_any_feature_scale():
+    queries, bank, labels = example()
+    for scale in (1e-4, 1e4):
+        scores = knn_scores(
+            queries.float() * scale, bank.float(), labels, k=5, num_classes=4, temperature=1e-3
+        )
+        assert scores.isfinite().all()
+        assert (scores.amax(1) >= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"k": 24}, r"k=24 .* only 23 rows"),
+        ({"k": (3, 24)}, r"k=24 .* only 23 rows"),
+        ({"k": 0}, "at least 1"),
+        ({"k": ()}, "at least 1"),
+        ({"temperature": 0.0}, "temperature .* got 0.0"),
+        ({"chunk": 0}, "chunk=0"),
+        ({"num_classes": 3}, "from 0 to 3"),
+    ],
+)
+def test_says_what_is_wrong(change, message):
+    queries, bank, labels = example()
+    arguments = {"k": 3, "num_classes": 4} | change
+    with pytest.raises(ValueError, match=message):
+        knn_scores(queries, bank, labels, **arguments)
+
+
+def test_refuses_unlabelled_bank_rows_and_shapes_that_do_not_fit():
+    queries, bank, labels = example()
+    with pytest.raises(ValueError, match="unlabelled"):
+        knn_scores(queries, bank, labels - 1, k=3, num_classes=4)
+    with pytest.raises(ValueError, match=r"queries \(7, 4\)"):
+        knn_scores(queries[:, :4], bank, labels, k=3, num_classes=4)
+    with pytest.raises(ValueError, match=r"labels \(22,\)"):
+        knn_scores(queries, bank, labels[1:], k=3, num_classes=4)

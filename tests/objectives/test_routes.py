@@ -1,0 +1,24 @@
+import dataclasses
+
+import pytest
+
+from sslkit.objectives import Routes
+
+
+def test_routes_cannot_be_changed() -> None:
+    routes = Routes(online=(0, 1), target=())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        routes.online = (0,)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_view_may_take_both_branches() -> None:
+    assert Routes(online=(0, 1), target=(0, 1)) == Routes(online=(0, 1), target=(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("online", "target", "name"),
+    [((), (0,), "online"), ((0, 0), (), "online"), ((0,), (-1,), "target")],
+)
+def test_impossible_routes(online: tuple[int, ...], target: tuple[int, ...], name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must name"):
+        Routes(online=online, target=target)

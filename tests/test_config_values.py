@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from sslkit.config_values import config_values, read_nodes
+
+
+def test_values_of_a_file_have_their_keys_and_lines(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("model:\n  class_path: a.B\n  sizes: [1, two]\nseed: 0\n")
+    found = [(v.keys, v.text, v.line) for v in config_values(read_nodes(path))]
+    assert found == [
+        (("model", "class_path"), "a.B", 2),
+        (("model", "sizes", "0"), "1", 3),
+        (("model", "sizes", "1"), "two", 3),
+        (("seed",), "0", 4),
+    ]
+
+
+def test_values_of_plain_data_are_its_texts() -> None:
+    config = {"a": [{"class_path": "x.Y"}, 3, None], "b": "text"}
+    found = [(v.keys, v.text, v.line) for v in config_values(config)]
+    assert found == [(("a", "0", "class_path"), "x.Y", None), (("b",), "text", None)]
+
+
+@pytest.mark.parametrize("keys", [("model", "class_path"), ("model.class_path",), ("0", "1")])
+def test_the_innermost_key_skips_positions_and_dots(keys: tuple[str, ...]) -> None:
+    (value,) = config_values("text", keys)
+    assert value.key == ("class_path" if keys[0] != "0" else "")
+
+
+def test_an_alias_inside_itself_ends(tmp_path: Path) -> None:
+    path = tmp_path / "loop.yaml"
+    path.write_text("a: &a\n  - *a\n  - end\n")
+    assert [v.text for v in config_values(read_nodes(path))] == ["end"]
+
+
+def test_tags_are_reported_on_every_kind_of_node(tmp_path: Path) -> None:
+    path = tmp_path / "tags.yaml"
+    path.write_text(
+        "a: !!python/name:os.system\n"
+        "b: !mine {x: 1}\n"
+        "c: !!python/tuple [1]\n"
+        "!!python/name:o.s : 1\n"
+    )
+    tags = [(v.tag, v.line) for v in config_values(read_nodes(path)) if v.tag]
+    assert tags == [
+        ("tag:yaml.org,2002:python/name:os.system", 1),
+        ("!mine", 2),
+        ("tag:yaml.org,2002:python/tuple", 3),
+        ("tag:yaml.org,2002:python/name:o.s", 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [1, 2\nb: 3\n", r"bad\.yaml, line 2: not valid YAML"),
+        (b"a: 1\n---\nb: 2\n", r"bad\.yaml, line 2: not valid YAML"),
+        (b"\xff\xfe\x00a", "not a text file in UTF-8"),
+        (b"a: \x00", "not valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_yaml_names_itself(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_nodes(path)
