@@ -70,13 +70,14 @@ def check_arguments(arguments: Sequence[str], *, trust: Sequence[str] = ()) -> N
     key = ""
     for argument in arguments:
         value: Any = argument
-        if argument.startswith("--"):
-            key, given, value = argument[2:].partition("=")
+        if argument.startswith("-") and not argument[1:2].isdigit():
+            key, given, value = argument.lstrip("-").partition("=")
             if not given:
                 continue
         if not key or key == "trust":
             continue
-        if Path(value).suffix in _CONFIG_SUFFIXES and Path(value).is_file():
+        may_be_config = key in ("config", "c") or Path(value).suffix in _CONFIG_SUFFIXES
+        if may_be_config and Path(value).is_file():
             check_file(value, trust=trust)
             continue
         try:
@@ -139,14 +140,8 @@ def install_allowlist(trust: Sequence[str] = ()) -> None:
     """Make the list the parser's policy for this process: what is not on it cannot be imported.
 
     Args:
-        trust: Modules that the user trusts now; they become importable from the working directory
-            too (`trust_module`). Those of an earlier call are no longer trusted.
-
-    Raises:
-        ValueError: If a trusted name is not a module's, or there is no such module.
+        trust: Modules that the user trusts now; those of an earlier call are no longer trusted.
     """
-    for name in trust:
-        trust_module(name)
     withdrawn = _trusted - set(trust)
     _trusted.clear()
     _trusted.update(trust)
@@ -213,6 +208,8 @@ def _names_an_import(value: Value) -> bool:
         return True
     suffix = f".{value.text.rpartition('.')[2]}".lower()
     if value.key in _FREE_TEXT or suffix in _FILE_SUFFIXES or not _DOTTED.fullmatch(value.text):
+        return False
+    if Path(value.text).exists():
         return False
     top = value.text.split(".")[0]
     if any(path.startswith(f"{top}.") for path in allowed_paths()):

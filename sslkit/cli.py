@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from sslkit._version import __version__
+from sslkit.arguments import Parser
 from sslkit.recipe import print_recipes
 
 _DESCRIPTION = """\
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    parser = _Parser(
+    parser = Parser(
         prog="sslkit",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -85,19 +86,12 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _recipe(arguments: list[str]) -> int:
-    parser = _Parser(prog="sslkit recipe", allow_abbrev=False)
-    actions = parser.add_subparsers(dest="action", required=True, parser_class=_Parser)
+    parser = Parser(prog="sslkit recipe", allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
     actions.add_parser("list", help="the recipes that ship with the toolkit", allow_abbrev=False)
     parser.parse_args(arguments)
     print_recipes()
     return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are exceptions, so that all of them look alike."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise ValueError(f"{message} (see `{self.prog} --help`)")
 
 
 def _paragraph(error: Exception) -> str:

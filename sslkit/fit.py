@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import yaml
 from jsonargparse import ArgumentError
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -53,6 +54,9 @@ def fit(arguments: Sequence[str]) -> int:
     rank_zero_info(f"Run folder: {cli.trainer.log_dir}")
     if cli.config["evaluate"] and cli.trainer.is_global_zero:
         score_run(cli.trainer, cli.datamodule)
+    for logger in cli.trainer.loggers:
+        if isinstance(logger, WandbLogger) and cli.trainer.is_global_zero:
+            logger.experiment.finish()
     return 0
 
 
@@ -91,7 +95,7 @@ class FitCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; an error of theirs comes through in its own words."""
         try:
-            self.config_init = self.parser.instantiate_classes(self.config)
+            self.config_init = self.parser.instantiate(self.config)
         except (ValueError, TypeError) as error:
             raise readable(error, ()) from error
         self.datamodule = self.config_init["data"]
@@ -155,6 +159,9 @@ class FitCLI(LightningCLI):
             loggers.extend(configured)
         if self.config["wandb"]:
             loggers.append(wandb_logger(self.run.root))
+        config = yaml.safe_load(self.parser.dump(self.config))
+        for logger in loggers[1:]:  # the CSV logger's folder has it as config.yaml
+            logger.log_hyperparams(config)
         return loggers
 
 
@@ -214,6 +221,7 @@ def _quieten() -> None:
         ".*have no `val_dataloader`",  # the data module says so, in words
         ".*Total length of `list` across ranks is zero",
         ".*smaller than the logging interval",  # LogShortEpochs
+        "(?s).*(skip_none parameter was deprecated|JsonargparseDeprecationWarning)",  # Lightning
         ".*isinstance\\(treespec, LeafSpec\\)",  # Lightning against a newer torch
     ):
         warnings.filterwarnings("ignore", message)

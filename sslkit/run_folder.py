@@ -61,8 +61,8 @@ class RunFolder:
             checkpoint = Path(ckpt_path)
             if not checkpoint.is_file():
                 raise FileNotFoundError(f"ckpt_path: there is no file {checkpoint}.")
-        run = checkpoint.resolve().parent.parent
-        inside = run.parent == root.resolve() and checkpoint.parent.name == "checkpoints"
+        run = run_of(checkpoint.resolve())
+        inside = run.parent == root.resolve()
         return cls(root, run.name if inside else None, checkpoint)
 
     def logger(self) -> CSVLogger:
@@ -105,6 +105,12 @@ class LogShortEpochs(pl.Callback):
         """Lower the interval to the length of an epoch."""
         if trainer.log_every_n_steps and trainer.num_training_batches < trainer.log_every_n_steps:
             trainer.log_every_n_steps = int(trainer.num_training_batches)
+
+
+def run_of(checkpoint: Path) -> Path:
+    """The folder of the run that wrote a checkpoint: the one with ``checkpoints/`` in it."""
+    folder = checkpoint.parent
+    return folder.parent if folder.name == "checkpoints" else folder
 
 
 def _is_first_process() -> bool:

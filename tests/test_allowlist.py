@@ -140,8 +140,12 @@ def test_a_tag_that_builds_objects_is_refused(tmp_path: Path) -> None:
 def test_config_files_named_on_the_command_line_are_read_too(tmp_path: Path) -> None:
     file = tmp_path / "part.yaml"
     file.write_text("class_path: os.system\n")
-    with pytest.raises(ImportRefused, match=r"part\.yaml, line 1"):
-        check_arguments(["--model", str(file)])
+    for option in ("--model", "-c"):
+        with pytest.raises(ImportRefused, match=r"part\.yaml, line 1"):
+            check_arguments([option, str(file)])
+    renamed = file.rename(tmp_path / "part.txt")
+    with pytest.raises(ImportRefused, match=r"part\.txt, line 1"):
+        check_arguments([f"--config={renamed}"])
 
 
 def test_what_is_on_the_list_and_plain_text_pass(tmp_path: Path) -> None:
@@ -166,7 +170,17 @@ def test_what_is_on_the_list_and_plain_text_pass(tmp_path: Path) -> None:
     }
     check_imports(config, where="a.yaml")
     check_arguments(["--trust", "my.own", "fit", "--model.optimizer=torch.optim.sgd.SGD"])
-    check_arguments(["--seed_everything", "0", "--note", "a: [b", "--flag", "--x="])
+    check_arguments(["--seed_everything", "-1", "--note", "a: [b", "--flag", "--x="])
+
+
+def test_a_path_that_is_there_is_no_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImportRefused):
+        check_arguments(["--data.source", "torch.images"])
+    (tmp_path / "torch.images").mkdir()
+    check_arguments(["--data.source", "torch.images"])
+    with pytest.raises(ImportRefused):
+        check_arguments(["--data.source.class_path", "torch.images"])
 
 
 def test_the_message_of_a_misspelt_method_names_the_right_one() -> None:
@@ -327,6 +341,7 @@ def test_a_refused_module_is_not_imported(side_effect: Path, tmp_path: Path) -> 
 def test_trust_allows_that_module_from_the_working_directory(
     side_effect: Path, tmp_path: Path
 ) -> None:
+    trust_module("stranger")
     install_allowlist(["stranger"])
     assert sys.path[-1] == str(tmp_path)
     check_imports({"class_path": "stranger.Head"}, trust=["stranger"], where="a.yaml")
@@ -340,6 +355,7 @@ def test_trust_allows_that_module_from_the_working_directory(
 
 
 def test_trust_ends_with_the_next_installation(side_effect: Path) -> None:
+    trust_module("stranger")
     install_allowlist(["stranger"])
     parser().parse_args(["--head=stranger.Head"])
     install_allowlist()
@@ -358,7 +374,7 @@ def test_trust_is_of_whole_names() -> None:
 )
 def test_a_trusted_name_is_the_name_of_a_module(name: str, side_effect: Path) -> None:
     with pytest.raises(ValueError, match="--trust"):
-        install_allowlist([name])
+        trust_module(name)
 
 
 def test_a_trusted_module_that_is_nowhere_is_an_error(side_effect: Path) -> None:

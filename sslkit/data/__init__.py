@@ -3,7 +3,6 @@
 from sslkit.data.arrays import ImageArrays
 from sslkit.data.batch import Batch, ViewBatch, as_batch
 from sslkit.data.folder import ImageFolder
-from sslkit.data.loader import ImageLoader
 from sslkit.data.module import ImageDataModule
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "ImageArrays",
     "ImageDataModule",
     "ImageFolder",
-    "ImageLoader",
     "ViewBatch",
     "as_batch",
 ]

@@ -31,6 +31,7 @@ class ImageArrays(Dataset):
         images: ``(N, H, W)`` or ``(N, H, W, C)`` uint8.
         labels: ``(N,)`` int64, −1 = unlabelled.
         classes: The K class names, or None.
+        name: What messages call the arrays.
 
     Args:
         arrays: A ``.npz`` file, or its content as a mapping of arrays.
@@ -82,10 +83,6 @@ class ImageArrays(Dataset):
     def __getitem__(self, position: int) -> tuple[np.ndarray, int]:
         """``(H, W)`` or ``(H, W, C)`` uint8, and the label."""
         return self.images[position], int(self.labels[position])
-
-    def path(self, position: int) -> str:
-        """What messages call an image."""
-        return f"Image {position} in {self.name}"
 
     def tensor(self) -> Tensor:
         """All images as one contiguous uint8 tensor ``(N, C, H, W)``; no copy if C is 1."""

@@ -65,8 +65,13 @@ class ImageLoader(DataLoader):
 
     def state_dict(self) -> dict[str, int]:
         """Where the loader is, and the settings that this position is meaningful for."""
-        position = {"epoch": self._epoch, "order": self._order, "batches": self._handed_out}
-        return position | self._settings()
+        return {
+            "epoch": self._epoch,
+            "order": self._order,
+            "batches": self._handed_out,
+            "length": len(self),
+            **self._settings(),
+        }
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after the batch that ``state_dict`` was called at.
@@ -79,7 +84,7 @@ class ImageLoader(DataLoader):
         """
         settings = self._settings()
         changed = [key for key in settings if state.get(key) != settings[key]]
-        if changed and 0 < state["batches"] < len(self):
+        if changed and 0 < state["batches"] < state["length"]:
             raise ValueError(
                 f"The checkpoint was saved after batch {state['batches']} of an epoch, and since "
                 "then the data has changed: "

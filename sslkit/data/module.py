@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -32,6 +32,11 @@ class ImageDataModule(pl.LightningDataModule):
     worker processes; larger data is read again each epoch by workers that decode and resize only.
     Both give the same batches in the same order. Views are made later, on the device.
 
+    After ``setup``: ``mean`` and ``std`` are lists of C numbers on the scale 0 to 1 and
+    ``channels`` is C. ``labelled`` says whether the training images have labels of a known number
+    of classes; if so, ``num_classes`` is K, and ``classes`` their names, or None where they have
+    none. Indices of classes always follow the training split's list.
+
     Args:
         source: The word ``quickstart`` (embedded images); a ``.npz`` file (see
             `sslkit.data.ImageArrays` for its keys); a folder, either with ``train/`` and optionally
@@ -45,7 +50,8 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size: Images in a batch, per rank.
         image_size: Pixels a side. Other images are resized by their shorter side (antialiased) and
             cropped at the centre. None keeps the images, which must then all have one size.
-        channels: C. 3 repeats greyscale, 1 takes the luma of RGB. None keeps what the images have.
+        channels: Number of channels, C. 3 repeats greyscale, 1 takes the luma of RGB. None keeps
+            what the images have, which must then all be the same.
         limit: Use the first so many training images only, counted before any are held out. (A
             folder is sorted by class: there, the first images lack the last classes.)
         workers: Worker processes for data that does not fit in memory; None is one per core, at
@@ -56,17 +62,8 @@ class ImageDataModule(pl.LightningDataModule):
             is skipped is replaced by another, so that batches keep their size.
         mean: Per channel, on the scale 0 to 1; None computes it over the training images, or over a
             fixed sample of 2,048 of them if they are streamed.
-        std: As ``mean``.
+        std: Per channel, on the scale 0 to 1; None computes it as the mean.
         seed: Of the shuffle and the hold-out; None takes the run's global seed.
-
-    Attributes:
-        mean: C numbers (after ``setup``, as all that follow).
-        std: C numbers.
-        channels: C.
-        num_classes: K, or None without labels.
-        classes: The K class names, or None where they have none.
-        batch_size: Images in a batch, per rank.
-        labelled: Whether the training images have labels of a known number of classes.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -125,6 +122,8 @@ class ImageDataModule(pl.LightningDataModule):
         self._seed = seed
         self._library: Library | None = None
         self._told_no_validation = False
+        self._train_loader: ImageLoader | None = None
+        self._position: dict[str, int] | None = None
         self.batch_size = batch_size
         self.num_classes: int | None = None
         self.classes: list[str] | None = None
@@ -144,6 +143,12 @@ class ImageDataModule(pl.LightningDataModule):
         library = self._open()
         if stage in (None, "fit", "validate") and self.labelled and "val" in library:
             library["val"]
+
+    @property
+    def description(self) -> str:
+        """Where the images come from, for a report: a path, a word, or the data set's class."""
+        source = self._given[0]
+        return source if isinstance(source, str) else type(source).__name__
 
     def splits(self) -> dict[str, int]:
         """Number of images of each split that is there."""
@@ -169,7 +174,24 @@ class ImageDataModule(pl.LightningDataModule):
         )
         if isinstance(store, StreamedImages):
             store = store.replacing()
-        return self._loader(store, persistent=True, sampler=sampler, drop_last=True)
+        loader = self._loader(store, persistent=True, sampler=sampler, drop_last=True)
+        if self._position is not None:
+            loader.load_state_dict(self._position)
+            self._position = None
+        self._train_loader = loader
+        return loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training loader is; Lightning keeps it in the checkpoint."""
+        return {} if self._train_loader is None else {"train": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next training loader go on where `state_dict` was called.
+
+        Lightning restores loaders itself, but not those that were made while the optimiser was
+        configured, which a schedule over the run's true number of steps does.
+        """
+        self._position = state_dict.get("train")
 
     def val_dataloader(self) -> ImageLoader | list[ImageLoader]:
         """The validation images in order; an empty list if there are none with labels."""

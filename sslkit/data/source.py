@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
+from sslkit.data.arrays import ImageArrays
 from sslkit.data.errors import DataError, UnreadableImageError
+from sslkit.data.folder import ImageFolder
 
 
 def check_source(source: Any, argument: str) -> None:
@@ -71,9 +73,10 @@ def fetch(source: Dataset, position: int) -> tuple[Any, Any]:
 
 def item_name(source: Dataset, position: int) -> str:
     """What messages call an item: its file where that is known, else its position."""
-    path = getattr(source, "path", None)
-    if callable(path):
-        return str(path(position))
+    if isinstance(source, ImageFolder):
+        return source.path(position)
+    if isinstance(source, ImageArrays):
+        return f"Image {position} in {source.name}"
     samples = getattr(source, "samples", None)
     if isinstance(samples, list) and position < len(samples):
         first = samples[position][0] if isinstance(samples[position], tuple) else None

@@ -22,13 +22,16 @@ def channel_statistics(images: Iterable[Tensor]) -> tuple[list[float], list[floa
         ValueError: If there are no images.
     """
     counts = None
-    for batch in images:
-        channels = batch.shape[1]
-        # Whole counts of the 256 values do not depend on the order of summation.
-        batch_counts = torch.stack(
-            [torch.bincount(batch[:, c].flatten(), minlength=256) for c in range(channels)]
-        )
-        counts = batch_counts if counts is None else counts + batch_counts
+    # Many short operations: on cores that other processes keep busy, torch's threads spend their
+    # time waiting for each other (measured on 1,000 images of 224 x 224: 13 s against 0.15 s).
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for batch in images:
+            found = _counts(batch)
+            counts = found if counts is None else counts + found
+    finally:
+        torch.set_num_threads(threads)
     if counts is None:
         raise ValueError("There are no images to take mean and std of.")
     share = counts.double() / counts.sum(dim=1, keepdim=True)
@@ -36,3 +39,9 @@ def channel_statistics(images: Iterable[Tensor]) -> tuple[list[float], list[floa
     mean = share @ values
     variance = (share * (values - mean[:, None]).square()).sum(dim=1)
     return mean.tolist(), variance.sqrt().clamp(min=_FLOOR).tolist()
+
+
+def _counts(images: Tensor) -> Tensor:
+    """How often each of the 256 values occurs: ``(b, C, H, W)`` -> ``(C, 256)`` whole numbers."""
+    channels = images.transpose(0, 1).flatten(1)
+    return torch.stack([torch.bincount(channel, minlength=256) for channel in channels])

@@ -4,7 +4,8 @@ N images in the set, B in a batch, F feature width.
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ from sslkit.data import Batch, as_batch
 from sslkit.nn import Encoder
 
 
-class Features(NamedTuple):
+@dataclass(frozen=True)
+class Features:
     """What the probes read, on the CPU.
 
     Attributes:

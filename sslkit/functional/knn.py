@@ -94,7 +94,6 @@ def _check(
     labels: Tensor,
     neighbours: list[int],
     num_classes: int,
-    temperature: float,
     chunk: int,
 ) -> None:
     shapes = (

@@ -1,5 +1,6 @@
 """A killed run that resumes ends bit-identical to one that was never killed."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -100,49 +101,66 @@ def differences(a, b, path=""):
     return [] if same else [path]
 
 
+def losses(metrics):
+    """(step, loss) of every row that has a training loss."""
+    with metrics.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [(row["step"], row["train/loss"]) for row in rows if row["train/loss"]]
+
+
+def prepared(folder, config):
+    (folder / "killer.py").write_text(KILLER)
+    (folder / "resume.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    folder = prepared(tmp_path_factory.mktemp("whole"))
+    folder = prepared(tmp_path_factory.mktemp("whole"), CONFIG)
     done = run(folder)
     assert done.returncode == 0, done.stderr
     return folder
 
 
-def prepared(folder):
-    (folder / "killer.py").write_text(KILLER)
-    (folder / "resume.yaml").write_text(yaml.safe_dump(CONFIG))
-    return folder
-
-
-# 172 training images, 5 steps an epoch: killed in the second epoch after the first one's checkpoint,
-# or after a checkpoint in the middle of the second epoch.
-@pytest.mark.parametrize("every_n_steps", [None, 7], ids=["epoch", "middle-of-an-epoch"])
-def test_killed_and_resumed_is_bit_identical(uninterrupted, tmp_path, every_n_steps):
-    folder = prepared(tmp_path)
-    options = []
-    if every_n_steps:
-        checkpoint = {"filename": "last", "every_n_train_steps": every_n_steps}
-        checkpoint["enable_version_counter"] = False
-        spec = {
+# 5 steps an epoch. Killed at step 8, in the second epoch, after the first one's checkpoint (step 5)
+# or after a checkpoint in the middle of the second epoch (step 6).
+@pytest.mark.parametrize("every", [None, 3], ids=["epoch", "middle-of-an-epoch"])
+def test_killed_and_resumed_is_bit_identical(uninterrupted, tmp_path, every):
+    config = dict(CONFIG)
+    if every:
+        checkpoint = {
             "class_path": "pytorch_lightning.callbacks.ModelCheckpoint",
-            "init_args": checkpoint,
+            "init_args": {
+                "filename": "last",
+                "every_n_train_steps": every,
+                "enable_version_counter": False,
+            },
         }
-        config = yaml.safe_load((folder / "resume.yaml").read_text())
-        config["trainer"]["callbacks"].append(spec)
-        (folder / "resume.yaml").write_text(yaml.safe_dump(config))
-    killed = run(folder, "--trainer.callbacks+=killer.KillAt", "--trainer.callbacks.step=9")
+        callbacks = [*CONFIG["trainer"]["callbacks"], checkpoint]
+        config["trainer"] = CONFIG["trainer"] | {"callbacks": callbacks}
+    folder = prepared(tmp_path, config)
+    killed = run(folder, "--trainer.callbacks+=killer.KillAt", "--trainer.callbacks.step=8")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert last_checkpoint(folder)["global_step"] == (every_n_steps or 5)
-    resumed = run(folder, "--ckpt_path", "last", *options)
+    assert last_checkpoint(folder)["global_step"] == (6 if every else 5)
+    resumed = run(folder, "--ckpt_path", "last")
     assert resumed.returncode == 0, resumed.stderr
 
     whole, again = last_checkpoint(uninterrupted), last_checkpoint(folder)
-    if every_n_steps:  # its last checkpoint is of step 14, the other run's of step 15
-        again = final_weights(folder)
-        whole = final_weights(uninterrupted)
+    assert whole["global_step"] == again["global_step"] == 15
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "sslkit"):
         assert differences(whole[part], again[part]) == []
     probes = [key for key in whole["callbacks"] if key.startswith("Online")]
     assert len(probes) == 2
     for key in probes:
         assert differences(whole["callbacks"][key], again["callbacks"][key]) == []
+
+
+def test_metrics_of_a_resumed_run_have_every_step_once(uninterrupted, tmp_path):
+    folder = prepared(tmp_path, CONFIG)
+    run(folder, "--trainer.callbacks+=killer.KillAt", "--trainer.callbacks.step=8")
+    assert run(folder, "--ckpt_path", "last").returncode == 0
+    whole, again = (
+        losses(f / "runs/resume/version_0/metrics.csv") for f in (uninterrupted, folder)
+    )
+    assert whole
+    assert again == whole

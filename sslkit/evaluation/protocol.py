@@ -1,0 +1,224 @@
+"""The evaluation protocol: kNN and a linear probe on frozen features, beside a random encoder.
+
+The test set is only ever scored: neighbours, standardisation and the linear probe's penalty come
+from the training set.
+
+N images, F feature width, C classes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sslkit.evaluation.features import Features, extract_features
+from sslkit.evaluation.linear import GRID, HELD_OUT, LinearResult, linear_probe
+from sslkit.functional import knn_scores
+from sslkit.nn import Encoder
+
+PRETRAINED = "pretrained"
+RANDOM = "random initialisation"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good one encoder's frozen features are; accuracies are shares of the test images, 0 to 1.
+
+    Attributes:
+        encoder: Which encoder, in words.
+        knn: For each k the accuracy of the weighted kNN vote.
+        linear: What the linear probe found.
+        n_train: Labelled training images.
+        n_test: Labelled test images.
+        num_classes: Classes among the training labels.
+        feature_width: F.
+    """
+
+    encoder: str
+    knn: dict[int, float]
+    linear: LinearResult
+    n_train: int
+    n_test: int
+    num_classes: int
+    feature_width: int
+
+
+def evaluate_encoder(
+    encoder: Encoder,
+    train_loader: Iterable[Any],
+    test_loader: Iterable[Any],
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    k: Sequence[int] = (20, 200),
+    temperature: float = 0.07,
+    name: str = PRETRAINED,
+) -> Scores:
+    """Extract the features once, then score them by kNN and by the linear probe.
+
+    Args:
+        encoder: Moved to ``device`` and left there.
+        train_loader: Labelled images that are searched and fitted; unlabelled ones are left out.
+        test_loader: Labelled images to score.
+        seed: Of the training images that are held out to choose the linear probe's penalty.
+        device: Where the encoder and the kNN run.
+        k: How many neighbours vote, one score each.
+        temperature: Of the kNN votes.
+        name: What the scores and the messages call this encoder.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: If training or test images have no labels or several classes each, there are
+            fewer training images than k or a single class, a test class is not among the training
+            classes, or features are not finite.
+    """
+    train = _usable(extract_features(encoder, train_loader, device=device), "training", name)
+    if not k or max(k) > len(train.labels):
+        raise ValueError(
+            f"kNN with k={list(k)} needs at least one k and as many labelled training images, and "
+            f"there are {len(train.labels)}. Use smaller values of k or more training images."
+        )
+    test = _usable(extract_features(encoder, test_loader, device=device), "test", name)
+    _check_classes(train.labels, test.labels)
+    num_classes = int(train.labels.max()) + 1
+    votes = knn_scores(
+        test.features.to(device),
+        train.features.to(device),
+        train.labels.to(device),
+        k=k,
+        num_classes=num_classes,
+        temperature=temperature,
+    )
+    right = {count: votes[count].argmax(1).cpu() == test.labels for count in k}
+    linear = linear_probe(
+        (train.features.numpy(), train.labels.numpy()),
+        (test.features.numpy(), test.labels.numpy()),
+        seed=seed,
+    )
+    return Scores(
+        encoder=name,
+        knn={count: hits.double().mean().item() for count, hits in right.items()},
+        linear=linear,
+        n_train=len(train.labels),
+        n_test=len(test.labels),
+        num_classes=len(train.labels.unique()),
+        feature_width=train.features.shape[1],
+    )
+
+
+def evaluate_with_baseline(
+    encoder: Encoder,
+    train_loader: Iterable[Any],
+    test_loader: Iterable[Any],
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    k: Sequence[int] = (20, 200),
+    temperature: float = 0.07,
+) -> list[Scores]:
+    """Score an encoder and, by the same protocol, the same architecture at random initialisation.
+
+    Args:
+        encoder: The pretrained encoder; see `evaluate_encoder` for this and the other arguments.
+        train_loader: Read once for each of the two encoders.
+        test_loader: Likewise.
+        seed: Of the held-out part and of the random weights.
+        device: See `evaluate_encoder`.
+        k: See `evaluate_encoder`.
+        temperature: See `evaluate_encoder`.
+
+    Returns:
+        The scores of the pretrained and of the random encoder.
+
+    Raises:
+        ValueError: See `evaluate_encoder`.
+    """
+    encoders = {PRETRAINED: encoder, RANDOM: encoder.reinitialised(seed)}
+    return [
+        evaluate_encoder(
+            candidate,
+            train_loader,
+            test_loader,
+            seed=seed,
+            device=device,
+            k=k,
+            temperature=temperature,
+            name=name,
+        )
+        for name, candidate in encoders.items()
+    ]
+
+
+def describe_protocol(*, k: Sequence[int], temperature: float, seed: int) -> dict[str, str]:
+    """What every figure of `evaluate_with_baseline` means, in one sentence or two each."""
+    knn = {
+        f"knn_{count}": (
+            f"Weighted kNN: the {count} training images with the highest cosine similarity vote "
+            f"with weight exp(cos / {temperature:g})."
+        )
+        for count in k
+    }
+    return {
+        "features": (
+            "Pooled features of the frozen encoder in eval mode, float32; images resized and "
+            "centre-cropped to the encoder's size, normalised, not augmented. Top-1 accuracy on "
+            "the test images."
+        ),
+        **knn,
+        "linear": (
+            "L2-regularised multinomial logistic regression (lbfgs) on features standardised by "
+            f"the training images. Its C is the best of {GRID[0]:g} to {GRID[-1]:g} ({len(GRID)} "
+            f"log-spaced values) on {HELD_OUT:.0%} of the training images, stratified, seed "
+            f"{seed}; then refitted on all of them. Test images are only scored."
+        ),
+        RANDOM: (
+            f"The same architecture with untrained weights, seed {seed}, and the same input "
+            "normalisation; batch normalisation in eval mode with its initial statistics (mean 0, "
+            "variance 1), as it is."
+        ),
+    }
+
+
+def _usable(features: Features, split: str, encoder: str) -> Features:
+    """The labelled rows, all of them finite."""
+    if features.labels.ndim != 1:
+        raise ValueError(
+            f"evaluation needs labels of one class an image, and the {split} images have labels of "
+            f"shape {tuple(features.labels.shape)}, several classes an image."
+        )
+    labelled = features.labels >= 0
+    if not labelled.any():
+        raise ValueError(
+            f"evaluation needs labels, and the {len(labelled)} {split} images have none: give "
+            "images in one folder per class, or arrays with labels."
+        )
+    bad = ~features.features.isfinite().all(dim=1)
+    if bad.any():
+        raise ValueError(
+            f"the features of the {encoder} encoder are not finite for {int(bad.sum())} of "
+            f"{len(bad)} {split} images, first for number {int(bad.nonzero()[0])} of them: its "
+            "weights have diverged, or these images are not what it was trained on."
+        )
+    return Features(
+        features.features[labelled], features.labels[labelled], features.index[labelled]
+    )
+
+
+def _check_classes(train: Tensor, test: Tensor) -> None:
+    known = set(train.unique().tolist())
+    if len(known) < 2:
+        raise ValueError(
+            f"evaluation needs at least two classes among the training images, and all "
+            f"{len(train)} are of class {next(iter(known))}."
+        )
+    unknown = sorted(set(test.unique().tolist()) - known)
+    if unknown:
+        raise ValueError(
+            f"the test images have classes that no training image has: {unknown[:10]}"
+            f"{' and more' * (len(unknown) > 10)}, where training has {len(known)} classes. Give "
+            "training and test images of the same classes, in the same order."
+        )

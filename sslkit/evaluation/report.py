@@ -1,0 +1,176 @@
+"""The evaluation as files and as a table: every figure with the protocol that gave it."""
+
+import io
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sslkit._version import __version__
+from sslkit.evaluation.protocol import RANDOM, Scores, describe_protocol
+
+# Raised whenever a field of the JSON changes its meaning or goes away.
+SCHEMA = 1
+_LIBRARIES = ("torch", "torchvision", "timm", "scikit-learn", "numpy")
+_TEXT_WIDTH = 88
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of everything that a figure may depend on."""
+    versions = {"python": platform.python_version(), "sslkit": __version__}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "unknown"
+    return versions
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found, how, and with what.
+
+    Attributes:
+        checkpoint: The checkpoint that was evaluated.
+        data: What says which images they were, plain values: name or path, splits, limits.
+        scores: One entry per encoder, from `evaluate_with_baseline`.
+        seed: Of the evaluation.
+        temperature: Of the kNN votes.
+        versions: Library versions.
+    """
+
+    checkpoint: str
+    data: dict[str, Any]
+    scores: Sequence[Scores]
+    seed: int
+    temperature: float = 0.07
+    versions: dict[str, str] = field(default_factory=library_versions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; accuracies are shares from 0 to 1, unrounded."""
+        first = self.scores[0]
+        return {
+            "version": SCHEMA,
+            "checkpoint": self.checkpoint,
+            "data": self.data,
+            "n_train": first.n_train,
+            "n_test": first.n_test,
+            "num_classes": first.num_classes,
+            "feature_width": first.feature_width,
+            "seeds": {"held_out": self.seed, "random_initialisation": self.seed},
+            "protocol": self._protocol(),
+            "rows": [_row(scores) for scores in self.scores],
+            "versions": self.versions,
+        }
+
+    def table(self) -> RenderableType:
+        """The table with its protocol, for a rich console."""
+        first = self.scores[0]
+        table = Table(title=f"Frozen features of {self.checkpoint}", title_justify="left")
+        table.add_column("encoder")
+        for name in _figures(first):
+            table.add_column(_heading(name), justify="right")
+        for scores in self.scores:
+            style = "dim" if scores.encoder == RANDOM else "bold"
+            cells = [f"{100 * value:.1f} %" for value in _figures(scores).values()]
+            table.add_row(scores.encoder, *cells, style=style)
+        about = ", ".join(f"{name} {value}" for name, value in self.data.items())
+        # The widest binomial standard error among the figures: below it, differences say little.
+        spread = max(
+            math.sqrt(p * (1 - p) / s.n_test) for s in self.scores for p in _figures(s).values()
+        )
+        caption = (
+            f"{about + ': ' if about else ''}{first.n_train:,} training and {first.n_test:,} test "
+            f"images, {first.num_classes} classes; {first.feature_width} features. Up to "
+            f"± {100 * spread:.1f} points of standard error from the number of test images."
+        )
+        protocol = Table.grid(padding=(0, 2))
+        for name, text in self._protocol().items():
+            protocol.add_row(Text(_heading(name), style="bold"), Text(text))
+        return Group(table, Text(caption), Padding(protocol, (1, 0, 0, 0)))
+
+    def text(self) -> str:
+        """The same as `table`, as plain text of at most 88 columns."""
+        console = Console(
+            file=io.StringIO(),
+            width=_TEXT_WIDTH,
+            color_system=None,
+            force_terminal=False,
+            legacy_windows=False,
+        )
+        with console.capture() as capture:
+            console.print(self.table())
+        return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+    def write(self, folder: Path | str) -> tuple[Path, Path]:
+        """Write ``evaluation.json`` and ``evaluation.txt``, each of them whole or not at all.
+
+        Args:
+            folder: Made where it is missing; earlier files of these names are replaced.
+
+        Returns:
+            The two paths.
+
+        Raises:
+            OSError: If the folder cannot be written; the message names it.
+        """
+        folder = Path(folder)
+        files = {
+            folder / "evaluation.json": json.dumps(self.to_dict(), indent=2, allow_nan=False)
+            + "\n",
+            folder / "evaluation.txt": self.text(),
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path, content in files.items():
+                _replace(path, content)
+        except OSError as error:
+            raise OSError(
+                f"the evaluation cannot be written to the folder {folder} "
+                f"({error.strerror or error}): choose another output folder."
+            ) from error
+        written, read = files
+        return written, read
+
+    def _protocol(self) -> dict[str, str]:
+        return describe_protocol(
+            k=list(self.scores[0].knn), temperature=self.temperature, seed=self.seed
+        )
+
+
+def _figures(scores: Scores) -> dict[str, float]:
+    knn = {f"knn_{k}": accuracy for k, accuracy in scores.knn.items()}
+    return {**knn, "linear": scores.linear.accuracy}
+
+
+def _row(scores: Scores) -> dict[str, Any]:
+    return {
+        "encoder": scores.encoder,
+        **_figures(scores),
+        "linear_c": scores.linear.c,
+        "linear_held_out": {f"{c:g}": value for c, value in scores.linear.held_out.items()},
+    }
+
+
+def _heading(name: str) -> str:
+    return f"kNN ({name.removeprefix('knn_')})" if name.startswith("knn_") else name
+
+
+def _replace(path: Path, content: str) -> None:
+    # Beside the target, so that the rename stays on one file system and is atomic.
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(content, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

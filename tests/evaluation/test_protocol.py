@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+
+from sslkit.data import Batch
+from sslkit.evaluation import (
+    describe_protocol,
+    evaluate_encoder,
+    evaluate_with_baseline,
+    extract_features,
+    linear_probe,
+)
+from sslkit.functional import knn_scores
+
+
+def with_labels(batches, change):
+    return [Batch(b.image, change(b.label), b.index) for b in batches]
+
+
+def test_scores_are_those_of_the_parts(encoder, loader):
+    train, test = loader(60), loader(30, seed=1)
+    scores = evaluate_encoder(encoder, train, test, seed=2, k=(3, 9), temperature=0.1)
+    a, b = extract_features(encoder, train), extract_features(encoder, test)
+    for k in (3, 9):
+        votes = knn_scores(b.features, a.features, a.labels, k=k, num_classes=3, temperature=0.1)
+        assert scores.knn[k] == pytest.approx((votes.argmax(1) == b.labels).double().mean().item())
+    linear = linear_probe(
+        (a.features.numpy(), a.labels.numpy()), (b.features.numpy(), b.labels.numpy()), seed=2
+    )
+    assert scores.linear == linear
+    assert (scores.n_train, scores.n_test, scores.num_classes) == (60, 30, 3)
+    assert scores.feature_width == 12
+    assert scores.linear.accuracy > 0.6
+
+
+def test_test_labels_choose_nothing(encoder, loader):
+    train, test = loader(60), loader(30, seed=1)
+    shuffled = with_labels(test, lambda label: label.roll(1))
+    one, other = (evaluate_encoder(encoder, train, t, seed=0, k=(5,)) for t in (test, shuffled))
+    assert one.linear.c == other.linear.c and one.linear.held_out == other.linear.held_out
+    assert one.linear.accuracy != other.linear.accuracy
+
+
+def test_the_baseline_is_the_reinitialised_encoder_by_the_same_protocol(encoder, loader):
+    train, test = loader(60), loader(30, seed=1)
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    weights = encoder.net[1].weight.clone()
+    pretrained, random = evaluate_with_baseline(encoder, train, test, seed=4, k=(5,))
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert np.array_equal(np.random.get_state()[1], state[1])
+    assert torch.equal(encoder.net[1].weight, weights)
+    assert (pretrained.encoder, random.encoder) == ("pretrained", "random initialisation")
+    alone = evaluate_encoder(
+        encoder.reinitialised(4), train, test, seed=4, k=(5,), name="random initialisation"
+    )
+    assert random == alone
+    assert pretrained == evaluate_encoder(encoder, train, test, seed=4, k=(5,))
+
+
+def test_unlabelled_images_among_labelled_ones_are_left_out(encoder, loader):
+    def hide(label):
+        return torch.where(torch.arange(len(label)) == 0, -1, label)
+
+    scores = evaluate_encoder(encoder, with_labels(loader(60), hide), loader(30), seed=0, k=(5,))
+    assert scores.n_train == 60 - len(loader(60))
+
+
+def test_needs_labels(encoder, loader):
+    unlabelled = with_labels(loader(30), lambda label: torch.full_like(label, -1))
+    with pytest.raises(ValueError, match="needs labels, and the 30 training images have none"):
+        evaluate_encoder(encoder, unlabelled, loader(30), seed=0, k=(5,))
+    with pytest.raises(ValueError, match="needs labels, and the 30 test images have none"):
+        evaluate_encoder(encoder, loader(30), unlabelled, seed=0, k=(5,))
+    several = with_labels(loader(30), lambda label: torch.ones(len(label), 4).bool())
+    with pytest.raises(ValueError, match=r"shape \(30, 4\), several classes"):
+        evaluate_encoder(encoder, several, loader(30), seed=0, k=(5,))
+
+
+def test_says_what_does_not_fit(encoder, loader):
+    with pytest.raises(ValueError, match=r"k=\[20, 200\] .* there are 60"):
+        evaluate_encoder(encoder, loader(60), loader(30), seed=0)
+    with pytest.raises(ValueError, match="all 30 are of class 0"):
+        evaluate_encoder(encoder, loader(30, classes=1), loader(30), seed=0, k=(5,))
+    with pytest.raises(ValueError, match=r"no training image has: \[3\]"):
+        evaluate_encoder(encoder, loader(30), loader(30, classes=4), seed=0, k=(5,))
+
+
+def test_features_that_are_not_finite_are_named(encoder, loader):
+    encoder.net[1].weight.data[0, 0] = float("nan")
+    with pytest.raises(
+        ValueError, match=r"pretrained encoder are not finite for 60 of 60 training"
+    ):
+        evaluate_encoder(encoder, loader(60), loader(30), seed=0, k=(5,))
+
+
+def test_every_figure_has_its_protocol():
+    protocol = describe_protocol(k=(20, 200), temperature=0.07, seed=5)
+    assert set(protocol) == {"features", "knn_20", "knn_200", "linear", "random initialisation"}
+    assert "exp(cos / 0.07)" in protocol["knn_200"] and "200 training" in protocol["knn_200"]
+    assert "seed 5" in protocol["linear"] and "20%" in protocol["linear"]
+    assert "mean 0, variance 1" in protocol["random initialisation"]

@@ -1,0 +1,99 @@
+import json
+
+import pytest
+
+from sslkit.evaluation import LinearResult, Report, Scores
+
+
+def scores(encoder: str, knn: float, linear: float) -> Scores:
+    return Scores(
+        encoder=encoder,
+        knn={20: knn, 200: knn - 0.01},
+        linear=LinearResult(linear, 0.1, {0.01: 0.7, 0.1: linear}),
+        n_train=5000,
+        n_test=1000,
+        num_classes=10,
+        feature_width=128,
+    )
+
+
+@pytest.fixture
+def report() -> Report:
+    return Report(
+        checkpoint="last.ckpt",
+        data={"source": "quickstart", "test split": "test"},
+        scores=[
+            scores("pretrained", 0.78512345, 0.83),
+            scores("random initialisation", 0.53, 0.606),
+        ],
+        seed=7,
+    )
+
+
+def test_json_holds_everything_unrounded(report, tmp_path):
+    written, _ = report.write(tmp_path)
+    found = json.loads(written.read_text())
+    assert found == report.to_dict()
+    assert found["version"] == 1 and found["checkpoint"] == "last.ckpt"
+    assert found["seeds"] == {"held_out": 7, "random_initialisation": 7}
+    assert (found["n_train"], found["n_test"]) == (5000, 1000)
+    first, second = found["rows"]
+    assert first["encoder"] == "pretrained" and second["encoder"] == "random initialisation"
+    assert (first["knn_20"], first["linear"], first["linear_c"]) == (0.78512345, 0.83, 0.1)
+    assert first["linear_held_out"] == {"0.01": 0.7, "0.1": 0.83}
+    assert {"knn_20", "knn_200", "linear"} <= found["protocol"].keys()
+    assert {"python", "sslkit", "torch", "timm", "scikit-learn"} <= found["versions"].keys()
+
+
+def test_text_is_a_plain_table_with_one_decimal(report, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "30")
+    _, path = report.write(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert text == report.text()
+    row = next(line for line in text.splitlines() if "pretrained" in line)
+    assert [cell in row for cell in ("78.5 %", "77.5 %", "83.0 %")] == [True] * 3
+    assert "53.0 %" in text and "kNN (200)" in text
+    assert "5,000 training and 1,000 test images, 10 classes" in " ".join(text.split())
+    assert "exp(cos / 0.07)" in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 88
+
+
+def test_spread_is_the_largest_binomial_standard_error(report):
+    # sqrt(0.52 * 0.48 / 1000) of the random encoder's kNN (200)
+    assert "± 1.6 points" in " ".join(report.text().split())
+
+
+def test_replaces_earlier_files_and_leaves_nothing_else(report, tmp_path):
+    (tmp_path / "evaluation.json").write_text("old")
+    report.write(tmp_path)
+    report.write(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["evaluation.json", "evaluation.txt"]
+
+
+def test_a_write_that_fails_leaves_the_earlier_file_whole(report, tmp_path, monkeypatch):
+    report.write(tmp_path)
+    before = (tmp_path / "evaluation.json").read_text()
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sslkit.evaluation.report.os.replace", fail)
+    with pytest.raises(OSError, match=r"folder .* \(No space left on device\)"):
+        report.write(tmp_path)
+    assert (tmp_path / "evaluation.json").read_text() == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_made_is_named(report, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OSError, match=r"cannot be written to the folder .*taken"):
+        report.write(tmp_path / "taken" / "run")
+
+
+def test_a_figure_that_is_not_finite_is_never_written(report, tmp_path):
+    broken = Report("x.ckpt", {}, [scores("pretrained", float("nan"), 0.5)], seed=0)
+    with pytest.raises(ValueError):
+        broken.write(tmp_path)
+    assert not list(tmp_path.iterdir())
