@@ -26,7 +26,7 @@ import records
 import torch
 
 from sslkit.data import ImageDataModule
-from sslkit.evaluation import evaluate_with_baseline
+from sslkit.evaluation import Report, evaluate_with_baseline
 from sslkit.methods import SimCLR
 from sslkit.nn import Encoder
 from sslkit.optim import WarmupCosine
@@ -102,12 +102,13 @@ def train(arguments: argparse.Namespace) -> None:
     encoder = _as_encoder(module)
     labelled = ImageDataModule(str(arguments.images), batch_size=500)
     labelled.setup("test")
-    rows = evaluate_with_baseline(
+    scores = evaluate_with_baseline(
         encoder,
         labelled.eval_dataloader("train", limit=LABELLED),
         labelled.eval_dataloader("test", limit=QUERIES),
         seed=0,
     )
+    report = Report(checkpoint=arguments.library, data={}, scores=scores, seed=0)
     records.write(
         f"simclr_cifar10.{arguments.library}.{arguments.precision}.seed{arguments.seed}",
         {
@@ -116,7 +117,7 @@ def train(arguments: argparse.Namespace) -> None:
             "seed": arguments.seed,
             "epochs": EPOCHS,
             "images_per_second": BATCH * (len(clock.ends) - 1) / seconds,
-            "scores": rows,
+            "evaluation": report.to_dict(),
         },
     )
 

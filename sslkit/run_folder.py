@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import CSVLogger
 
 _METRICS = "metrics.csv"
@@ -92,7 +93,9 @@ class KeepEarlierMetrics(pl.Callback):
             for row in csv.DictReader(file):
                 step = int(row.pop("step"))
                 if step < trainer.global_step:
-                    values = {key: float(value) for key, value in row.items() if value}
+                    values: dict[str, torch.Tensor | float] = {
+                        key: float(value) for key, value in row.items() if value
+                    }
                     trainer.logger.log_metrics(values, step)
         trainer.logger.save()
         earlier.unlink()
@@ -103,8 +106,10 @@ class LogShortEpochs(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lower the interval to the length of an epoch."""
-        if trainer.log_every_n_steps and trainer.num_training_batches < trainer.log_every_n_steps:
-            trainer.log_every_n_steps = int(trainer.num_training_batches)
+        # A public setting of the trainer that its type does not declare.
+        every = getattr(trainer, "log_every_n_steps", 0)
+        if trainer.num_training_batches < every:
+            trainer.log_every_n_steps = trainer.num_training_batches  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def run_of(checkpoint: Path) -> Path:

@@ -25,6 +25,9 @@ from sslkit.optim import LRScaling, Schedule
 from sslkit.seeding import counter_generator, global_seed, restore_rng_state, rng_state
 from sslkit.views import Views
 
+# Batches between looks at whether the loss is finite, on an accelerator, which a look waits for.
+_CHECK_EVERY = 50
+
 
 class JointEmbedding(pl.LightningModule):
     """Encoder, projector and objective over several views of the same images.
@@ -98,7 +101,7 @@ class JointEmbedding(pl.LightningModule):
             f"{self.encoder.num_features} features, {self.objective}."
         )
         if self.views.mean is not None and self.views.std is not None:
-            self.encoder.set_statistics(self.views.mean, self.views.std)
+            self.encoder.set_statistics(self.views.mean.tolist(), self.views.std.tolist())
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | ViewBatch:
         """Augment a training batch on its device; other batches stay as they are."""
@@ -139,8 +142,8 @@ class JointEmbedding(pl.LightningModule):
             online = online.to(torch.promote_types(online.dtype, torch.float32))
             result = self.objective(online, online, batch)
         self._finite.watch(features=features, embeddings=online, loss=result["loss"])
-        if self.device.type == "cpu" or batch_idx % self.trainer.log_every_n_steps == 0:
-            self._finite.check(self.global_step)  # reads a flag: on a GPU not at every step
+        if self.device.type == "cpu" or batch_idx % _CHECK_EVERY == 0:
+            self._finite.check(self.global_step)
         self._log_step(result, images)
         return {
             "loss": result["loss"],

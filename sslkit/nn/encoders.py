@@ -78,9 +78,8 @@ class Encoder(nn.Module):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.backbone.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         # Some timm heads widen the pooled features; head_hidden_size is the width after them.
-        self.num_features: int = getattr(
-            self.backbone, "head_hidden_size", self.backbone.num_features
-        )
+        width = getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features
+        self.num_features = int(width)  # pyright: ignore[reportArgumentType]  # timm is untyped here
         self.register_buffer("mean", torch.zeros(in_channels))
         self.register_buffer("std", torch.ones(in_channels))
 
@@ -170,8 +169,9 @@ def _build_backbone(
             f"encoder options may not contain {', '.join(reserved)}: the encoder sets them itself. "
             "Use in_channels, image_size and weights."
         )
-    fixed_size = image_size is not None and timm.get_pretrained_cfg(name).fixed_input_size
-    sized = {"img_size": image_size} if fixed_size else {}
+    pretrained = timm.get_pretrained_cfg(name)
+    fixed = pretrained is not None and pretrained.fixed_input_size
+    sized = {"img_size": image_size} if fixed and image_size is not None else {}
     try:
         return timm.create_model(
             name, pretrained=False, num_classes=0, in_chans=in_channels, **sized, **options
