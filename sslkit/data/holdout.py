@@ -4,17 +4,14 @@ import torch
 from torch import Tensor
 
 
-def hold_out(
-    labels: Tensor | None, size: int, fraction: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def hold_out(labels: Tensor, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Split n positions in two, every class in the same proportion.
 
     The images are shuffled, lined up by class, and taken at equal distances: a class of m images
     gives fraction · m of them, to within one.
 
     Args:
-        labels: ``(n,)`` class indices, or None: then the choice is random only.
-        size: n.
+        labels: ``(n,)`` class indices.
         fraction: Part to hold out, in (0, 1).
         generator: Draws the shuffle.
 
@@ -24,6 +21,7 @@ def hold_out(
     Raises:
         ValueError: If either part would be empty.
     """
+    size = len(labels)
     count = round(fraction * size)
     if not 0 < count < size:
         raise ValueError(
@@ -31,8 +29,7 @@ def hold_out(
             f"and {size - count} would be left. Choose a fraction that leaves both some."
         )
     order = torch.randperm(size, generator=generator)
-    if labels is not None:
-        order = order[torch.argsort(labels[order], stable=True)]
+    order = order[torch.argsort(labels[order], stable=True)]
     held = torch.zeros(size, dtype=torch.bool)
     held[order[((torch.arange(count) + 0.5) * size / count).long()]] = True
     return torch.nonzero(~held).flatten(), torch.nonzero(held).flatten()

@@ -80,9 +80,13 @@ class Library:
                 )
         if options.val_fraction and "val" in sources:
             rank_zero_info("`val_fraction` holds out nothing: there is a validation split already.")
-        elif options.val_fraction:
+        elif options.val_fraction and (store.labels is None or self.num_classes is None):
+            rank_zero_info(
+                "`val_fraction` holds out nothing: without labels there is nothing to validate."
+            )
+        elif options.val_fraction and store.labels is not None:
             generator = counter_generator(_HOLD_OUT, seed)
-            kept, held = hold_out(store.labels, len(store), options.val_fraction, generator)
+            kept, held = hold_out(store.labels, options.val_fraction, generator)
             self._stores = {"train": store.subset(kept), "val": store.subset(held)}
 
     def __contains__(self, split: str) -> bool:

@@ -45,8 +45,8 @@ class ImageDataModule(pl.LightningDataModule):
             image or (image, label), such as those of torchvision.
         val_source: Validation data in place of what ``source`` has.
         test_source: Test data in place of what ``source`` has.
-        val_fraction: Part of the training images to hold out for validation where there is no
-            validation split, in [0, 1); balanced by class, fixed by the seed.
+        val_fraction: Part of the labelled training images to hold out for validation where there is
+            no validation split, in [0, 1); balanced by class, fixed by the seed.
         batch_size: Images in a batch, per rank.
         image_size: Pixels a side. Other images are resized by their shorter side (antialiased) and
             cropped at the centre. None keeps the images, which must then all have one size.
@@ -63,7 +63,8 @@ class ImageDataModule(pl.LightningDataModule):
         mean: Per channel, on the scale 0 to 1; None computes it over the training images, or over a
             fixed sample of 2,048 of them if they are streamed.
         std: Per channel, on the scale 0 to 1; None computes it as the mean.
-        seed: Of the shuffle and the hold-out; None takes the run's global seed.
+        seed: Of the shuffle and the hold-out; None shuffles by the run's global seed and holds out
+            the same images in every run.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -170,7 +171,10 @@ class ImageDataModule(pl.LightningDataModule):
                 f"`batch_size` to {max(share, 1)} or less, or give more images."
             )
         sampler = EpochSampler(
-            len(store), rank=rank(), world_size=world_size(), seed=self._seed_now()
+            len(store),
+            rank=rank(),
+            world_size=world_size(),
+            seed=global_seed() if self._seed is None else self._seed,
         )
         if isinstance(store, StreamedImages):
             store = store.replacing()
@@ -232,15 +236,12 @@ class ImageDataModule(pl.LightningDataModule):
             store = store.subset(torch.arange(limit) * len(store) // limit)
         return self._loader(store, persistent=False)
 
-    def _seed_now(self) -> int:
-        return global_seed() if self._seed is None else self._seed
-
     def _open(self) -> Library:
         """The images; at the first call, opened, and what follows from them set."""
         if self._library is None:
             source, val_source, test_source = self._given
             sources = open_splits(source, val_source=val_source, test_source=test_source)
-            library = Library(sources, self._options, self._seed_now())
+            library = Library(sources, self._options, self._seed or 0)
             self.channels = library.wanted.channels
             self.classes, self.num_classes = library.classes, library.num_classes
             self.labelled = library.num_classes is not None

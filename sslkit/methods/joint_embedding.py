@@ -124,7 +124,8 @@ class JointEmbedding(pl.LightningModule):
             ValueError: If the batch has one image, or not the views that the objective needs.
             FloatingPointError: If the loss is not finite; names the quantity that went first.
         """
-        needed = self.objective.routes.online
+        routes = self.objective.routes
+        needed = sorted({*routes.online, *routes.target})
         if max(needed) >= len(batch.views):
             raise ValueError(
                 f"{type(self.objective).__name__} needs {max(needed) + 1} views of each image and "
@@ -137,11 +138,14 @@ class JointEmbedding(pl.LightningModule):
                 "compared with: use a batch_size of at least 2 (better 64 or more)."
             )
         features = self._encode([batch.views[i] for i in needed])
-        online = self.projector(features.flatten(0, 1)).unflatten(0, features.shape[:2])
-        with torch.autocast(online.device.type, enabled=False):
-            online = online.to(torch.promote_types(online.dtype, torch.float32))
-            result = self.objective(online, online, batch)
-        self._finite.watch(features=features, embeddings=online, loss=result["loss"])
+        z = self.projector(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.to(torch.promote_types(z.dtype, torch.float32))
+            # Without a momentum branch, targets are embeddings of the online one.
+            online = z[[needed.index(view) for view in routes.online]]
+            target = z[[needed.index(view) for view in routes.target]]
+            result = self.objective(online, target, batch)
+        self._finite.watch(features=features, embeddings=z, loss=result["loss"])
         if self.device.type == "cpu" or batch_idx % _CHECK_EVERY == 0:
             self._finite.check(self.global_step)
         self._log_step(result, images)

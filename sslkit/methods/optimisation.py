@@ -23,7 +23,7 @@ def global_batch_size(trainer: pl.Trainer) -> int:
     """
     size = getattr(getattr(trainer, "datamodule", None), "batch_size", None)
     if size is None:
-        # estimated_stepping_batches has attached the loaders by now.
+        epoch_steps(trainer)  # attaches the loader
         size = getattr(trainer.train_dataloader, "batch_size", None)
     if not isinstance(size, int):
         raise ValueError(
@@ -46,6 +46,23 @@ def total_steps(trainer: pl.Trainer) -> int:
             "trainer's max_epochs or max_steps to at least 1."
         )
     return int(steps)
+
+
+def epoch_steps(trainer: pl.Trainer) -> int:
+    """Optimiser steps of one epoch.
+
+    Raises:
+        ValueError: If an epoch has no end.
+    """
+    if trainer.train_dataloader is None:  # with max_steps alone, nobody has asked for it yet
+        trainer.fit_loop.setup_data()
+    batches = trainer.num_training_batches
+    if math.isinf(batches):
+        raise ValueError(
+            "the schedule counts in epochs and the training loader does not tell its length: set "
+            "the trainer's limit_train_batches to the number of batches that make an epoch."
+        )
+    return math.ceil(batches / trainer.accumulate_grad_batches)
 
 
 def effective_lr(trainer: pl.Trainer, base_lr: float, rule: LRScaling) -> float:
@@ -74,8 +91,7 @@ def optimiser_and_schedule(
 ) -> dict[str, Any]:
     """What Lightning's ``configure_optimizers`` returns; the schedule steps with the optimiser."""
     trainer = module.trainer
-    steps = total_steps(trainer)
-    steps_per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    steps, steps_per_epoch = total_steps(trainer), epoch_steps(trainer)
     groups = parameter_groups(module, exclude_bias_and_norm=exclude_bias_and_norm)
     optimiser = factory(groups)
     for group in optimiser.param_groups:

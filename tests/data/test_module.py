@@ -172,7 +172,7 @@ def test_unlabelled_images_train_without_validation(source, resident_gb, caplog)
         assert data.val_dataloader() == data.val_dataloader() == []
     assert sum("online validation is off" in line for line in caplog.messages) == 1
     assert (data.num_classes, data.classes, data.labelled) == (None, None, False)
-    assert data.splits() == {"train": 16, "val": 4}
+    assert data.splits() == {"train": 20}
     assert next(iter(data.train_dataloader())).label.tolist() == [-1] * 4
 
 

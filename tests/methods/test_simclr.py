@@ -3,7 +3,7 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from sslkit.data import ImageDataModule
 from sslkit.functional import nt_xent
@@ -228,6 +228,27 @@ def test_divergence_names_what_went_first(tmp_path):
     simclr = model(optimizer=torch.optim.SGD, base_lr=1e30, schedule=Constant())
     with pytest.raises(FloatingPointError, match=r"(features|embeddings|loss) went to NaN"):
         trainer(tmp_path, max_epochs=20).fit(simclr, DataLoader(images(8), batch_size=8))
+
+
+def test_the_length_of_a_run_may_be_given_in_steps(tmp_path):
+    simclr = model(optimizer=torch.optim.SGD, schedule=WarmupCosine(warmup_epochs=1))
+    fit = trainer(tmp_path, max_epochs=-1, max_steps=6)
+    fit.fit(simclr, DataLoader(images(32), batch_size=8))
+    assert fit.global_step == 6
+    # 4 steps of warm-up, then 2 of cosine down to 0.
+    assert fit.lr_scheduler_configs[0].scheduler.get_last_lr() == [pytest.approx(0)] * 2
+
+
+def test_a_loader_without_length_is_refused_with_advice(tmp_path):
+    class Endless(IterableDataset):
+        def __iter__(self):
+            while True:
+                yield images(1)[0]
+
+    with pytest.raises(ValueError, match="limit_train_batches"):
+        trainer(tmp_path, max_epochs=-1, max_steps=6).fit(
+            model(), DataLoader(Endless(), batch_size=8)
+        )
 
 
 def test_endless_training_is_refused_with_advice(tmp_path):

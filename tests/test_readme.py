@@ -1,0 +1,61 @@
+"""What the README shows runs as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sslkit.cli import main
+from sslkit.recipe import list_recipes
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_check_that_ci_runs_is_the_one_of_the_readme():
+    (command,) = [block for block in blocks("bash") if "./check" in block]
+    assert command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_both_set_up_commands_start_from_a_bare_python():
+    set_up = [block for block in blocks("bash") if "pip install" in block]
+    assert len(set_up) == 2
+    assert all(block.startswith("python3 -m venv .venv && ") for block in set_up)
+
+
+@pytest.mark.slow
+def test_the_python_example_runs(tmp_path):
+    (code,) = [block for block in blocks("python") if "pl.Trainer" in block]
+    (tmp_path / "example.py").write_text(code + "\nassert features.shape == (8, 512)\n")
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_view_of_ones_own_trains_through_trust(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = [block for block in blocks("python") if "my_views.py" in block]
+    Path("my_views.py").write_text(code)
+    (command,) = [block for block in blocks("bash") if "--trust" in block]
+    limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--evaluate=false"]
+    # A process of its own: the command's script has no working directory on its path.
+    script = Path(sys.executable).with_name("sslkit")
+    arguments = shlex.split(command)[1:]
+    done = subprocess.run([script, *arguments, *limits], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    untrusted = arguments[: arguments.index("--trust")]
+    assert main(untrusted) == 1
+
+
+def test_every_shipped_recipe_is_in_the_table():
+    listed = re.findall(r"^\| `([\w/]+)` \|", README, re.MULTILINE)
+    assert sorted(listed) == sorted(list_recipes())
