@@ -97,6 +97,23 @@ def mean_across_ranks(x: Tensor) -> Tensor:
     return mean.div_(world_size())
 
 
+def mean_with_grad(x: Tensor) -> Tensor:
+    """The mean over ranks of a tensor that each of them holds, with the joined gradient.
+
+    For statistics of the global batch. Under the convention of `gather` (every rank takes its own
+    loss, the parameter gradients are averaged over ranks), the gradient that goes back to every
+    rank is the mean of what the ranks ask for. Backward communicates too, so every rank must run
+    it.
+
+    Args:
+        x: Floating-point tensor of one shape on every rank, the mean over as many rows on each.
+
+    Returns:
+        Tensor of the same shape, the same on every rank; ``x`` itself when W = 1.
+    """
+    return x if world_size() == 1 else _Mean.apply(x)
+
+
 def _check_rows(x: Tensor, name: str) -> None:
     if x.ndim == 0:
         raise ValueError(
@@ -131,3 +148,18 @@ class _Gather(torch.autograd.Function):
         dist.all_reduce(total)
         start = rank() * ctx.rows
         return total[start : start + ctx.rows]
+
+
+class _Mean(torch.autograd.Function):
+    """Mean over ranks, forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return mean_across_ranks(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the names
+        ctx: Any, grad: Tensor
+    ) -> Tensor:
+        return mean_across_ranks(grad)

@@ -9,6 +9,7 @@ from sslkit.distributed import (
     gather_no_grad,
     gather_objects,
     mean_across_ranks,
+    mean_with_grad,
     rank,
     world_size,
 )
@@ -33,7 +34,13 @@ def everything_on(rank_: int) -> dict:
     (gather(y.transpose(1, 2)) * weights_of(rank_).transpose(1, 2)).sum().backward()
     assert x.grad is not None and y.grad is not None
     mean = mean_across_ranks(torch.tensor(1.0 + rank_, requires_grad=True))
+    z = rows_of(rank_).requires_grad_()
+    joined = mean_with_grad(z)
+    (joined * weights_of(rank_)[:3]).sum().backward()
+    assert z.grad is not None
     return {
+        "joined": joined.detach(),
+        "grad_of_joined": z.grad,
         "rank": rank(),
         "world": world_size(),
         "gathered": gathered.detach(),
@@ -77,6 +84,13 @@ def test_gather_no_grad_takes_any_type_and_lets_nothing_back(ranks: list[dict]) 
         assert r["detached"]
 
 
+def test_mean_with_grad_is_a_mean_there_and_back(ranks: list[dict]) -> None:
+    mean, back = (rows_of(0) + rows_of(1)) / 2, (weights_of(0) + weights_of(1))[:3] / 2
+    for r in ranks:
+        torch.testing.assert_close(r["joined"], mean, rtol=1e-14, atol=0)
+        torch.testing.assert_close(r["grad_of_joined"], back, rtol=1e-14, atol=0)
+
+
 def test_mean_and_objects_are_the_same_everywhere(ranks: list[dict]) -> None:
     for r in ranks:
         assert r["mean"].item() == 1.5
@@ -86,7 +100,7 @@ def test_mean_and_objects_are_the_same_everywhere(ranks: list[dict]) -> None:
 def test_one_process_is_left_alone() -> None:
     x = torch.randn(3, 2, requires_grad=True)
     assert (rank(), world_size()) == (0, 1)
-    assert gather(x) is x
+    assert gather(x) is x and mean_with_grad(x) is x
     for same in (gather_no_grad(x), mean_across_ranks(x)):
         assert torch.equal(same, x) and not same.requires_grad
     assert gather_objects("a") == ["a"]

@@ -35,3 +35,42 @@ def check_pair(first: Tensor, second: Tensor, names: tuple[str, str]) -> None:
             f"both from the same image, got {tuple(first.shape)} and {tuple(second.shape)}. "
             "Flatten further dimensions, and give both views of every image."
         )
+
+
+def check_offset(local: Tensor, everyone: Tensor, offset: int, *, names: tuple[str, str]) -> None:
+    """Refuse local rows that cannot be rows ``offset`` and on of the gathered ones.
+
+    Args:
+        local: Meant to be (n, D), this rank's rows.
+        everyone: Meant to be (N, D), the rows of all ranks, N >= n.
+        offset: Row of ``everyone`` where ``local`` begins.
+        names: What the caller names the two tensors.
+
+    Raises:
+        ValueError: If the embedding sizes differ or ``offset`` points outside.
+    """
+    if local.shape[1] != everyone.shape[1]:
+        raise ValueError(
+            f"{names[0]} and {names[1]} must have the same embedding size, got {local.shape[1]} "
+            f"and {everyone.shape[1]}. Gather the embeddings that are the anchors."
+        )
+    if not 0 <= offset <= everyone.shape[0] - local.shape[0]:
+        raise ValueError(
+            f"offset must lie between 0 and N - n = {everyone.shape[0] - local.shape[0]}, got "
+            f"{offset}: the {local.shape[0]} rows of {names[0]} are rows offset to offset + "
+            f"{local.shape[0]} of the {everyone.shape[0]} of {names[1]}. Use rank times the rows "
+            "of a rank."
+        )
+
+
+def check_matrix(x: Tensor, name: str) -> None:
+    """Refuse embeddings that are not a matrix with rows.
+
+    Raises:
+        ValueError: If ``x`` is not (N, D) with N >= 1.
+    """
+    if x.ndim != 2 or x.shape[0] == 0:
+        raise ValueError(
+            f"{name} must be a matrix (N, D) with N >= 1, got {tuple(x.shape)}. Flatten further "
+            "dimensions."
+        )

@@ -8,7 +8,8 @@ float32 and outside autocast.
 import torch
 from torch import Tensor
 
-from sslkit.functional.checks import check_pair, check_temperature
+from sslkit.functional.checks import check_temperature
+from sslkit.functional.in_batch import check_block, masked_logits, unit_block
 from sslkit.functional.normalise import unit_rows
 
 
@@ -36,10 +37,7 @@ def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float) -> Tensor:
     Raises:
         ValueError: If the shapes differ or are not (N, D), or the temperature is not positive.
     """
-    check_pair(z1, z2, ("z1", "z2"))
-    check_temperature(temperature)
-    unit = unit_rows(torch.cat([z1, z2]))
-    return _cross_entropy(unit, unit, temperature, offset=0).mean()
+    return nt_xent_per_anchor(z1, z2, z1, z2, temperature=temperature, offset=0).mean()
 
 
 def nt_xent_per_anchor(
@@ -67,9 +65,16 @@ def nt_xent_per_anchor(
             temperature is not positive.
     """
     check_temperature(temperature)
-    _check_block(z1, z2, all1, all2, offset)
-    anchors, candidates = unit_rows(torch.cat([z1, z2])), unit_rows(torch.cat([all1, all2]))
-    return _cross_entropy(anchors, candidates, temperature, offset)
+    check_block(z1, z2, all1, all2, offset)
+    anchors, candidates = unit_block(z1, z2, all1, all2)
+    n, total = z1.shape[0], all1.shape[0]
+    with torch.autocast(z1.device.type, enabled=False):
+        logits = masked_logits(
+            anchors, candidates, temperature=temperature, offset=offset, mask_positive=False
+        )
+        other_view = torch.arange(offset, offset + n, device=logits.device)
+        target = torch.cat([other_view + total, other_view])
+        return torch.nn.functional.cross_entropy(logits, target, reduction="none")
 
 
 def mean_cosines(
@@ -94,7 +99,7 @@ def mean_cosines(
     Raises:
         ValueError: If shapes do not fit together or ``offset`` points outside the candidates.
     """
-    _check_block(z1, z2, all1, all2, offset)
+    check_block(z1, z2, all1, all2, offset)
     first, second = unit_rows(z1), unit_rows(z2)
     rows, images = first.shape[0], all1.shape[0]
     with torch.autocast(z1.device.type, enabled=False):
@@ -108,34 +113,3 @@ def mean_cosines(
         selves = first.square().sum() + second.square().sum()
         negatives = everything - selves - 2 * positives
         return positives / rows, negatives / (2 * rows * (2 * images - 2))
-
-
-def _cross_entropy(anchors: Tensor, candidates: Tensor, temperature: float, offset: int) -> Tensor:
-    """Cross-entropy of 2n unit anchors against 2N unit candidates, target the other view."""
-    n, total = anchors.shape[0] // 2, candidates.shape[0] // 2
-    with torch.autocast(anchors.device.type, enabled=False):
-        logits = (anchors / temperature) @ candidates.T  # (2n, 2N)
-        # The softmax gives masked entries no gradient, so autograd need not know of the mask, and
-        # is spared a copy of the whole matrix on the way back.
-        with torch.no_grad():
-            logits[:n].diagonal(offset).fill_(-torch.inf)
-            logits[n:].diagonal(total + offset).fill_(-torch.inf)
-        other_view = torch.arange(offset, offset + n, device=logits.device)
-        target = torch.cat([other_view + total, other_view])
-        return torch.nn.functional.cross_entropy(logits, target, reduction="none")
-
-
-def _check_block(z1: Tensor, z2: Tensor, all1: Tensor, all2: Tensor, offset: int) -> None:
-    check_pair(z1, z2, ("z1", "z2"))
-    check_pair(all1, all2, ("all1", "all2"))
-    if z1.shape[1] != all1.shape[1]:
-        raise ValueError(
-            f"z1 and all1 must have the same embedding size, got {z1.shape[1]} and "
-            f"{all1.shape[1]}. Gather the embeddings that are the anchors."
-        )
-    if not 0 <= offset <= all1.shape[0] - z1.shape[0]:
-        raise ValueError(
-            f"offset must lie between 0 and N - n = {all1.shape[0] - z1.shape[0]}, got {offset}: "
-            f"the {z1.shape[0]} anchors are rows offset to offset + {z1.shape[0]} of the "
-            f"{all1.shape[0]} candidates. Use rank times the rows of a rank."
-        )

@@ -4,6 +4,11 @@ import torch
 from torch import Tensor
 
 
+def widen(x: Tensor) -> Tensor:
+    """Half precision as float32; float32 and float64 as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def unit_rows(x: Tensor) -> Tensor:
     """Divide each row by its Euclidean norm, in at least float32.
 
@@ -16,5 +21,4 @@ def unit_rows(x: Tensor) -> Tensor:
         (N, D) float32 (float64 for float64 input) with rows of norm 1.
     """
     with torch.autocast(x.device.type, enabled=False):
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        return torch.nn.functional.normalize(wide, dim=1, eps=1e-12)
+        return torch.nn.functional.normalize(widen(x), dim=1, eps=1e-12)

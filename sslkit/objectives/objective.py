@@ -32,6 +32,6 @@ class Objective(nn.Module, ABC):
             batch: The `sslkit.data.ViewBatch` at hand, with labels and indices.
 
         Returns:
-            ``loss``: scalar with gradient; ``per_anchor``: detached (anchors,); every other entry
-            is a detached scalar to log under its name.
+            ``loss``: scalar with gradient; ``per_anchor``: detached (anchors,), where the loss is a
+            mean over anchors; every other entry is a detached scalar to log under its name.
         """

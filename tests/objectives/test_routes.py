@@ -15,6 +15,14 @@ def test_a_view_may_take_both_branches() -> None:
     assert Routes(online=(0, 1), target=(0, 1)) == Routes(online=(0, 1), target=(0, 1))
 
 
+def test_a_second_target_has_views_of_its_own() -> None:
+    routes = Routes(online=(0, 1, 2), target=(0, 1), second_target=(0, 2))
+    assert routes.second_target == (0, 2)
+    assert Routes(online=(0,), target=(1,)).second_target == ()
+    with pytest.raises(ValueError, match=r"^second_target must name"):
+        Routes(online=(0,), target=(1,), second_target=(1, 1))
+
+
 @pytest.mark.parametrize(
     ("online", "target", "name"),
     [((), (0,), "online"), ((0, 0), (), "online"), ((0,), (-1,), "target")],
