@@ -3,24 +3,20 @@
 import json
 import platform
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sslkit.evaluation.report import library_versions
+
 FOLDER = Path(__file__).parent / "records"
-_PACKAGES = ("sslkit", "torch", "torchvision", "pytorch-lightning", "timm", "kornia", "lightly")
+_PACKAGES = ("pytorch-lightning", "kornia", "lightly")
 
 
 def surroundings() -> dict[str, Any]:
     """Versions and device of this measurement."""
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    versions = library_versions(*_PACKAGES)
     return {
         "date": date.today().isoformat(),
         "device": f"{_processor()}, {torch.get_num_threads()} threads",
@@ -35,11 +31,6 @@ def write(name: str, record: dict[str, Any]) -> Path:
     path.write_text(json.dumps({"name": name, **surroundings(), **record}, indent=1) + "\n")
     print(f"wrote {path}")
     return path
-
-
-def read(name: str) -> dict[str, Any]:
-    """A record written earlier."""
-    return json.loads((FOLDER / f"{name}.json").read_text())
 
 
 def _processor() -> str:

@@ -9,14 +9,15 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from records import FOLDER
+
 HERE = Path(__file__).parent
-RECORDS = HERE / "records"
 README = HERE.parent / "README.md"
 
 
 def records(prefix: str) -> list[dict[str, Any]]:
     """All records whose name starts so, sorted by name."""
-    return [json.loads(p.read_text()) for p in sorted(RECORDS.glob(f"{prefix}*.json"))]
+    return [json.loads(p.read_text()) for p in sorted(FOLDER.glob(f"{prefix}*.json"))]
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -165,12 +166,26 @@ def readme_table() -> str:
     return table(["SimCLR, CIFAR-10, 10 epochs", "images/s", "kNN (20)", "linear"], rows)
 
 
+def quickstart_table() -> str:
+    """The README's picture of the quickstart: seed 0."""
+    (record,) = (r for r in records("quickstart.") if r["seed"] == 0)
+    rows = [row[:1] + row[2:5] for row in quickstart_rows([record])]
+    minutes, seconds = divmod(round(record["seconds"]), 60)
+    took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return (
+        table(["encoder", "kNN (20)", "kNN (200)", "linear"], rows)
+        + f"\n\nIt took {took} from the command to the table."
+    )
+
+
 def main() -> None:
     """Write RESULTS.md and the table between the README's marks."""
     (HERE / "RESULTS.md").write_text(results())
     text = README.read_text()
-    marks = re.compile(r"(<!-- benchmark -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    README.write_text(marks.sub(lambda m: m[1] + readme_table() + m[2], text))
+    for mark, content in (("quickstart", quickstart_table()), ("benchmark", readme_table())):
+        marks = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        text = marks.sub(lambda m, content=content: m[1] + content + m[2], text)
+    README.write_text(text)
 
 
 if __name__ == "__main__":

@@ -5,42 +5,33 @@ which line, and what to do. `install_allowlist` sets the policy of jsonargparse,
 import path at the moment of use, wherever it comes from: this one is the boundary.
 """
 
-import difflib
 import importlib
 import importlib.util
 import keyword
-import re
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import set_parsing_settings
 
-from sslkit.config_values import Value, config_values, read_nodes
+from sslkit.config_files import named_file, text_of
+from sslkit.config_values import Value, config_values, nodes_of, option_values, read_nodes
+from sslkit.refusals import COPIES, DOTTED, ImportRefused, why_refused
 from sslkit.roles import allowed_paths
 
-_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-_DENIED_BY_PARSER = re.compile(r"Importing '([\w.]+)' is not allowed")
-_CONFIG_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 # Text that no type reads as an import path, although it may look like one.
-_FILE_SUFFIXES = _CONFIG_SUFFIXES | frozenset(
-    ".bin .bmp .ckpt .csv .gz .jpeg .jpg .log .md .npy .npz .png .pt .pth .safetensors .tar .tgz"
-    " .txt .webp .zip".split()
+_FILE_SUFFIXES = frozenset(
+    ".bin .bmp .ckpt .csv .gz .jpeg .jpg .json .log .md .npy .npz .png .pt .pth .safetensors .tar"
+    " .tgz .txt .webp .yaml .yml .zip".split()
 )
 _FREE_TEXT = frozenset(
     "dirpath entity filename group id name notes project save_dir tags version".split()
 )
-_ROLES = (
-    "A config may name the public classes of sslkit, torch.optim and torch.nn, Lightning's "
-    "callbacks, loggers, strategies and profilers, and torchvision's image datasets and transforms"
-)
 _trusted: set[str] = set()
-
-
-class ImportRefused(ValueError):
-    """A config names something that is not on the import allowlist."""
 
 
 def check_file(path: Path | str, *, trust: Sequence[str] = ()) -> None:
@@ -51,47 +42,37 @@ def check_file(path: Path | str, *, trust: Sequence[str] = ()) -> None:
         trust: Modules that the user trusts.
 
     Raises:
-        ImportRefused: If it names what is not on the list; says the line and what to do.
+        ImportRefused: If it, or a file that it names, names what is not on the list; says the line
+            and what to do.
         ValueError: If it is not YAML.
     """
-    check_imports(read_nodes(Path(path)), trust=trust, where=str(path))
+    path = Path(path)
+    _check(read_nodes(path), (), _Source(str(path), tuple(trust), (path.parent, Path())))
 
 
 def check_arguments(arguments: Sequence[str], *, trust: Sequence[str] = ()) -> None:
     """Check the values on a command line, and the config files that they name.
 
     Args:
-        arguments: ``["--model.temperature", "0.1", "--data=data.yaml", ...]``.
+        arguments: ``["--model.temperature", "0.1", "--data=data.yaml", "-cmine.yaml", ...]``.
         trust: Modules that the user trusts.
 
     Raises:
         ImportRefused: As `check_file`.
+        ValueError: As `check_file`.
     """
-    key = ""
-    for argument in arguments:
-        value: Any = argument
-        if argument.startswith("-") and not argument[1:2].isdigit():
-            key, given, value = argument.lstrip("-").partition("=")
-            if not given:
-                continue
-        if not key or key == "trust":
-            continue
-        may_be_config = key in ("config", "c") or Path(value).suffix in _CONFIG_SUFFIXES
-        if may_be_config and Path(value).is_file():
+    for key, value in option_values(arguments):
+        if key in ("config", "c") and Path(value).is_file():
             check_file(value, trust=trust)
-            continue
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
-            pass  # plain text; the option's own parser will say what is wrong with it
-        keys = tuple(key.rstrip("+").split("."))
-        check_imports(value, trust=trust, where="the command line", keys=keys)
+        elif key != "trust":
+            keys = () if key in ("config", "c") else tuple(key.split("."))
+            check_imports(value, trust=trust, where="the command line", keys=keys)
 
 
 def check_imports(
     config: Any, *, trust: Sequence[str] = (), where: str, keys: tuple[str, ...] = ()
 ) -> None:
-    """Check every import path in a config; nothing is imported.
+    """Check every import path in a config, and in the files that it names; nothing is imported.
 
     Looked at are all values of ``class_path``, and other texts that read as the path of something
     in a module that is there to import. Tags that make YAML build objects are refused too.
@@ -105,16 +86,64 @@ def check_imports(
     Raises:
         ImportRefused: If it names what is not on the list.
     """
-    for value in config_values(config, keys):
-        place = f"{where}, line {value.line}" if value.line else where
-        key = ".".join(value.keys)
-        if value.tag:
-            raise ImportRefused(
-                f"{place}: {key or 'the file'} has the YAML tag {value.tag!r}; a config is plain "
-                "data and builds objects through class_path only. Remove the tag."
-            )
-        if _names_an_import(value) and not is_allowed(value.text, trust):
-            raise ImportRefused(f"{place}: {key} names {_reason(value.text)}")
+    _check(config, keys, _Source(where, tuple(trust), (Path(),)))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is being checked: its name, the modules trusted in it, and where its files may lie."""
+
+    where: str
+    trust: tuple[str, ...]
+    folders: tuple[Path, ...]
+    inside: frozenset[Path] = frozenset()  # the files that led here, so that a loop ends
+
+    def part(self, path: Path, where: str) -> "_Source":
+        folders = tuple(dict.fromkeys((path.parent, *self.folders)))
+        return _Source(where, self.trust, folders, self.inside | {path.resolve()})
+
+
+def _check(config: Any, keys: tuple[str, ...], source: _Source) -> None:
+    try:
+        for value in config_values(config, keys):
+            _check_value(value, source)
+    except RecursionError:
+        raise ValueError(f"{source.where} is nested too deeply to be a config.") from None
+
+
+def _check_value(value: Value, source: _Source) -> None:
+    place = f"{source.where}, line {value.line}" if value.line else source.where
+    key = ".".join(value.keys)
+    if value.tag:
+        raise ImportRefused(
+            f"{place}: {key or 'the file'} has the YAML tag {value.tag!r}; a config is plain "
+            "data and builds objects through class_path only. Remove the tag."
+        )
+    if value.keys[:1] == ("recipe",):  # the card is text
+        return
+    if _names_an_import(value, source.folders) and not is_allowed(value.text, source.trust):
+        raise ImportRefused(f"{place}: {key} names {why_refused(value.text)}")
+    if value.key == "class_path" or value.key in _FREE_TEXT:
+        return
+    try:
+        file = named_file(value.text, source.folders)
+    except ValueError as error:
+        raise ImportRefused(f"{place}: {key} names {error}") from error
+    if file is not None and file.resolve() not in source.inside:
+        _check_part(file, value.keys, source.part(file, f"{file} (named in {place})"))
+
+
+def _check_part(file: Path, keys: tuple[str, ...], source: _Source) -> None:
+    """A file that stands for a value: a part of the config, or data, which passes."""
+    text = text_of(file)
+    if text is None:
+        return
+    nodes = nodes_of(text)
+    if isinstance(nodes, yaml.CollectionNode):
+        _check(nodes, keys, source)
+        return
+    for line in dict.fromkeys(text.splitlines()):
+        _check(line.strip(), keys, source)
 
 
 def is_allowed(path: str, trust: Sequence[str] = ()) -> bool:
@@ -139,15 +168,23 @@ def import_path_allowlist(trust: Sequence[str] = ()) -> list[str]:
 def install_allowlist(trust: Sequence[str] = ()) -> None:
     """Make the list the parser's policy for this process: what is not on it cannot be imported.
 
+    Configs are read from local files only, and options never from environment variables.
+
     Args:
         trust: Modules that the user trusts now; those of an earlier call are no longer trusted.
     """
+    # Its import makes the parser read configs from wherever fsspec reaches, so it comes first.
+    importlib.import_module("pytorch_lightning.cli")
+    # Set to true it would override what a parser was told; nobody checks what comes from there.
+    os.environ["JSONARGPARSE_DEFAULT_ENV"] = "false"
     withdrawn = _trusted - set(trust)
     _trusted.clear()
     _trusted.update(trust)
     set_parsing_settings(
         import_path_denylist=["*", *sorted(withdrawn)],
         import_path_allowlist=import_path_allowlist(trust),
+        config_read_mode_urls_enabled=False,
+        config_read_mode_fsspec_enabled=False,
         # A class where any value is accepted stays data.
         instantiate_subclass_spec_in_any=False,
     )
@@ -183,36 +220,16 @@ def trust_module(name: str) -> None:
     importlib.invalidate_caches()
 
 
-def suggest(path: str) -> str | None:
-    """The allowed import path that a misspelt one most likely means, or None."""
-    package, _, name = path.rpartition(".")
-    top = package.split(".")[0]
-    peers = [p for p in allowed_paths() if not top or p.split(".")[0] == top]
-    names = {p.rpartition(".")[2] for p in peers}
-    meant = difflib.get_close_matches(name, names, n=1, cutoff=0.65)
-    candidates = [p for p in peers if meant and p.rpartition(".")[2] == meant[0]]
-    best = difflib.get_close_matches(path, candidates, n=1, cutoff=0.0)
-    return best[0] if best else None
-
-
-def refusal_in(message: str) -> ImportRefused | None:
-    """Our explanation of a parser's error, when the import policy is what it is about."""
-    denied = _DENIED_BY_PARSER.search(message)
-    return ImportRefused(f"the configuration names {_reason(denied[1])}") if denied else None
-
-
-def _names_an_import(value: Value) -> bool:
-    if value.keys[:1] == ("recipe",):  # the card is text
-        return False
+def _names_an_import(value: Value, folders: Sequence[Path]) -> bool:
     if value.key == "class_path":
         return True
     suffix = f".{value.text.rpartition('.')[2]}".lower()
-    if value.key in _FREE_TEXT or suffix in _FILE_SUFFIXES or not _DOTTED.fullmatch(value.text):
+    if value.key in _FREE_TEXT or suffix in _FILE_SUFFIXES or not DOTTED.fullmatch(value.text):
         return False
-    if Path(value.text).exists():
+    if any((folder / value.text).exists() for folder in folders):
         return False
     top = value.text.split(".")[0]
-    if any(path.startswith(f"{top}.") for path in allowed_paths()):
+    if value.text.startswith(COPIES) or any(p.startswith(f"{top}.") for p in allowed_paths()):
         return True
     try:
         spec = importlib.util.find_spec(top)
@@ -220,17 +237,3 @@ def _names_an_import(value: Value) -> bool:
         return True
     # Without an origin it is a folder in the working directory, not a module.
     return spec is not None and spec.origin is not None
-
-
-def _reason(path: str) -> str:
-    meant = suggest(path)
-    hint = f" Did you mean {meant}?" if meant else ""
-    module, _, name = path.rpartition(".")
-    if not module or not _DOTTED.fullmatch(path):
-        return f"{path!r}, which is not a full import path like sslkit.methods.SimCLR.{hint}"
-    if module.split(".")[0] == "sslkit":
-        return f"{path}, and sslkit has no public class or function of this name.{hint}"
-    refused = f"{path}, which is not on the import allowlist; it was not imported. {_ROLES}.{hint}"
-    if module.split(".")[0] in sys.stdlib_module_names:
-        return refused
-    return f"{refused} If you know {name} and trust whoever wrote it, add --trust {module}."

@@ -1,7 +1,38 @@
-"""An argument parser whose errors are exceptions, so that all of the command line's look alike."""
+"""The command line's arguments, read before anything heavy is imported."""
 
 import argparse
+from collections.abc import Sequence
 from typing import NoReturn
+
+from sslkit.recipe import find_recipe
+
+FIT_HELP = """\
+usage: sslkit fit --config NAME_OR_FILE [--key value ...]
+
+Pretrain as a recipe says. NAME is one of `sslkit recipe list`; FILE is a YAML of the same form,
+such as the config.yaml of an earlier run. Later options win over earlier ones.
+
+  --data.source PATH             a folder of images, a .npz, or the word quickstart
+  --data.batch_size N            images in a batch (per process)
+  --data.image_size N            resize images to N pixels
+  --data.on_bad_image skip       leave unreadable images out instead of stopping
+  --model.encoder.name NAME      any timm model
+  --model.encoder.small_images true    a stem for images of at most 64 pixels
+  --model.views.size N           side of the views that the encoder sees
+  --trainer.max_epochs N         length of the run
+  --trainer.precision 32-true    or bf16-mixed
+  --trainer.default_root_dir DIR where runs go (default: runs/<recipe>)
+  --evaluate true                score the encoder when the fit ends
+  --wandb true                   log to Weights & Biases too
+  --ckpt_path last               go on where the newest run stopped; or a checkpoint's file
+  --trust MODULE                 let the config name what MODULE defines (your own code)
+  --debug                        show the traceback of an error
+
+Every option with its value, ready to be edited:
+  sslkit fit --config NAME --print_config
+What a class takes:
+  sslkit fit --model.help sslkit.methods.SimCLR
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -14,3 +45,69 @@ class Parser(argparse.ArgumentParser):
             ValueError: Always.
         """
         raise ValueError(f"{message} (see `{self.prog} --help`)")
+
+
+def take_trusted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split ``--trust NAME`` (also ``--trust=NAME``, repeatable) from the other arguments."""
+    rest: list[str] = []
+    trusted: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--trust":
+            name = next(waiting, None)
+            if name is None:
+                raise ValueError("--trust needs the name of a module, such as --trust my_method.")
+            trusted.append(name)
+        elif argument.startswith("--trust="):
+            trusted.append(argument.removeprefix("--trust="))
+        else:
+            rest.append(argument)
+    return rest, trusted
+
+
+def resolve_configs(arguments: Sequence[str]) -> list[str]:
+    """Replace recipe names after ``--config`` (or ``-c``) by their files.
+
+    Raises:
+        FileNotFoundError: If there is no such recipe or file.
+    """
+    resolved: list[str] = []
+    is_config = False
+    for argument in arguments:
+        if is_config:
+            argument = str(find_recipe(argument))
+        elif argument.startswith("--config="):
+            argument = f"--config={find_recipe(argument.removeprefix('--config='))}"
+        elif argument.startswith("-c") and argument != "-c":
+            argument = f"--config={find_recipe(argument.removeprefix('-c').removeprefix('='))}"
+        is_config = argument in ("--config", "-c")
+        resolved.append(argument)
+    if is_config:
+        raise ValueError("--config needs a file or a recipe's name, such as --config quickstart.")
+    return resolved
+
+
+def evaluate_parser() -> Parser:
+    """The options of ``sslkit evaluate``."""
+    parser = Parser(
+        prog="sslkit evaluate",
+        description="Score a checkpoint's frozen features: kNN and a linear probe, beside a random "
+        "initialisation.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument(
+        "--data",
+        help="labelled images: a folder with train/ and test/, a .npz, `quickstart`, or a YAML "
+        "file with a data: section (default: what the run was trained on)",
+    )
+    parser.add_argument("--train_images", type=int, help="use so many of the training images")
+    parser.add_argument("--test_images", type=int, help="use so many of the test images")
+    parser.add_argument("--batch_size", type=int, default=256, help="images at once (256)")
+    parser.add_argument("--seed", type=int, default=0, help="of the probe and the random row (0)")
+    parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+    parser.add_argument(
+        "--out", help="folder to write to (default: the run's; with --data, one of its own in it)"
+    )
+    parser.add_argument("--trust", action="append", default=[], help="a module the data may name")
+    return parser

@@ -12,6 +12,10 @@ import yaml
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
+# Both are safe loaders; the one in C reads the shipped recipes some ten times faster.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """One number that a recipe is expected to reach.
@@ -96,7 +100,7 @@ def load_card(path: Path | str) -> Card | None:
             has a value of the wrong type; names the file and the key.
     """
     try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        config = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(config, dict):

@@ -2,13 +2,20 @@
 
 import argparse
 import os
+import shutil
 import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
 
 from sslkit._version import __version__
-from sslkit.arguments import Parser
+from sslkit.arguments import (
+    FIT_HELP,
+    Parser,
+    evaluate_parser,
+    resolve_configs,
+    take_trusted,
+)
 from sslkit.recipe import print_recipes
 
 _DESCRIPTION = """\
@@ -19,7 +26,7 @@ commands:
   evaluate   score a checkpoint: sslkit evaluate CHECKPOINT [--data FOLDER]
   recipe     the recipes that ship with the toolkit: sslkit recipe list
 
-`sslkit fit --help` and `sslkit evaluate --help` show every option.
+`sslkit fit --help` and `sslkit evaluate --help` say more.
 """
 
 
@@ -75,14 +82,39 @@ def _dispatch(arguments: list[str]) -> int:
     if command == ["recipe"]:
         return _recipe(rest)
     if command == ["fit"]:
-        from sslkit.fit import fit
-
-        return fit(rest)
+        return _fit(rest)
     if command == ["evaluate"]:
-        from sslkit.evaluate import evaluate
-
-        return evaluate(rest)
+        return _evaluate(rest)
     raise ValueError(f"unknown command {command[0]!r}: use fit, evaluate or recipe.")
+
+
+def _fit(arguments: list[str]) -> int:
+    if not {"--help", "-h"}.isdisjoint(arguments):
+        print(FIT_HELP)
+        return 0
+    from sslkit.allowlist import check_arguments, install_allowlist, trust_module
+
+    arguments, trusted = take_trusted(arguments)
+    arguments = resolve_configs(arguments)
+    check_arguments(arguments, trust=trusted)
+    for module in trusted:
+        trust_module(module)
+    from sslkit.fit import fit  # torch and Lightning, once the arguments are worth it
+
+    install_allowlist(trusted)
+    return fit(arguments)
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from sslkit.allowlist import install_allowlist, trust_module
+
+    options = evaluate_parser().parse_args(arguments)
+    for module in options.trust:
+        trust_module(module)
+    from sslkit.evaluate import evaluate
+
+    install_allowlist(options.trust)
+    return evaluate(options)
 
 
 def _recipe(arguments: list[str]) -> int:
@@ -100,7 +132,7 @@ def _paragraph(error: Exception) -> str:
     if not isinstance(error, (ValueError, OSError, FloatingPointError, TypeError)):
         # Not one of the errors that we raise for bad input: say what it is and where to look.
         text = f"{type(error).__name__}: {text} (run again with --debug for the traceback)"
-    width = min(100, int(os.environ.get("COLUMNS", "100")))
+    width = max(40, min(100, shutil.get_terminal_size().columns))
     return textwrap.fill(
         f"sslkit: error: {text}", width=width, break_long_words=False, break_on_hyphens=False
     )

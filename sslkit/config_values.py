@@ -1,16 +1,23 @@
 """Every value of a config, with the key that leads to it and, in a file, its line."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+# What the parser of configs reads with, so that nothing has two readings.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}"
     for kind in "null bool int float timestamp binary str seq map merge value".split()
 )
+
+# Without one of these a text is no mapping and no list; most are told so without parsing them.
+_MAYBE_COLLECTION = re.compile(r"[:\[{?]|^\s*-\s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def read_nodes(path: Path) -> yaml.Node | None:
         ValueError: If the file is not text or not one YAML document; says where.
     """
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file in UTF-8, so it is no config.") from error
     except yaml.MarkedYAMLError as error:
@@ -54,8 +61,18 @@ def read_nodes(path: Path) -> yaml.Node | None:
         raise ValueError(f"{path}: not valid YAML: {error}") from error
 
 
+def nodes_of(text: str) -> yaml.Node | None:
+    """A text as YAML nodes, or None when it is empty or not YAML."""
+    try:
+        return yaml.compose(text, Loader=_LOADER)
+    except yaml.YAMLError:
+        return None
+
+
 def config_values(config: Any, keys: tuple[str, ...] = ()) -> Iterator[Value]:
     """Walk a config, as YAML nodes or as plain mappings, sequences and scalars.
+
+    A text that is YAML itself (``"{class_path: a.B}"``) is walked too: the parser reads it.
 
     Args:
         config: A ``yaml.Node``, a mapping, a list or a scalar.
@@ -67,7 +84,7 @@ def config_values(config: Any, keys: tuple[str, ...] = ()) -> Iterator[Value]:
     if isinstance(config, yaml.Node):
         yield from _of_node(config, keys, set())
     elif isinstance(config, str):
-        yield Value(keys, config)
+        yield from _of_text(Value(keys, config))
     elif isinstance(config, Mapping):
         for key, value in config.items():
             yield from config_values(value, (*keys, str(key)))
@@ -76,17 +93,47 @@ def config_values(config: Any, keys: tuple[str, ...] = ()) -> Iterator[Value]:
             yield from config_values(value, (*keys, str(position)))
 
 
-def _of_node(node: yaml.Node, keys: tuple[str, ...], seen: set[int]) -> Iterator[Value]:
+def option_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options on a command line and their values.
+
+    Args:
+        arguments: ``["--model.temperature", "0.1", "--data=data.yaml", "-cmine.yaml", ...]``.
+
+    Yields:
+        ``("model.temperature", "0.1")``. An option without a value is left out, and so is a value
+        without an option.
+    """
+    key = ""
+    for argument in arguments:
+        value = argument
+        if argument.startswith("--"):
+            key, _, value = argument[2:].partition("=")
+            if "=" not in argument:
+                continue
+        elif argument.startswith("-") and argument[1:2].isalpha():
+            # One letter, to which the value may be glued: -c FILE, -cFILE and -c=FILE.
+            key, value = argument[1], argument[2:].removeprefix("=")
+            if argument[2:] == "":
+                continue
+        if key:
+            yield key.rstrip("+"), value
+
+
+def _of_node(
+    node: yaml.Node, keys: tuple[str, ...], seen: set[tuple[int, str, str]]
+) -> Iterator[Value]:
     line = node.start_mark.line + 1
     if node.tag not in _PLAIN_TAGS:
         yield Value(keys, node.tag, line, tag=node.tag)
     if isinstance(node, yaml.ScalarNode):
-        yield Value(keys, node.value, line)
+        yield from _of_text(Value(keys, node.value, line))
         return
-    # An alias is the same node again, and may be inside itself.
-    if id(node) in seen:
+    # An alias is the same node again, and may be inside itself. Under another key it may mean
+    # something else.
+    place = (id(node), keys[0] if keys else "", Value(keys, "").key)
+    if place in seen:
         return
-    seen.add(id(node))
+    seen.add(place)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.tag not in _PLAIN_TAGS:
@@ -95,3 +142,11 @@ def _of_node(node: yaml.Node, keys: tuple[str, ...], seen: set[int]) -> Iterator
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
             yield from _of_node(value, (*keys, str(position)), seen)
+
+
+def _of_text(value: Value) -> Iterator[Value]:
+    yield value
+    node = nodes_of(value.text) if _MAYBE_COLLECTION.search(value.text) else None
+    if isinstance(node, yaml.CollectionNode):
+        for inner in _of_node(node, value.keys, set()):
+            yield replace(inner, line=value.line)

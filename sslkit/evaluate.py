@@ -1,8 +1,8 @@
 """``sslkit evaluate``: from a checkpoint and labelled images to a table with its protocol."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
@@ -11,20 +11,22 @@ from jsonargparse import ArgumentError, ArgumentParser
 from pytorch_lightning.utilities import rank_zero_info
 from rich.console import Console
 
-from sslkit.allowlist import check_file, install_allowlist, trust_module
-from sslkit.arguments import Parser
+from sslkit.allowlist import check_imports
 from sslkit.data import ImageDataModule
 from sslkit.evaluation import Report, evaluate_with_baseline
 from sslkit.nn import Encoder, load_encoder
 from sslkit.parse_errors import readable
-from sslkit.run_folder import run_of
+from sslkit.run_folder import LastCheckpoint, run_of
+
+Fitted = Literal["train", "train_and_held_out"]
+Scored = Literal["test", "val"]
 
 
-def evaluate(arguments: Sequence[str]) -> int:
+def evaluate(options: argparse.Namespace) -> int:
     """Score a checkpoint.
 
     Args:
-        arguments: What follows ``sslkit evaluate``: a checkpoint or a run's folder, and options.
+        options: Of `sslkit.arguments.evaluate_parser`.
 
     Returns:
         The exit code.
@@ -33,12 +35,8 @@ def evaluate(arguments: Sequence[str]) -> int:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If the data has no labels or does not fit.
     """
-    options = _parser().parse_args(arguments)
     checkpoint = find_checkpoint(Path(options.checkpoint))
     encoder = load_encoder(checkpoint)
-    for module in options.trust:
-        trust_module(module)
-    install_allowlist(options.trust)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     report = score(
         encoder,
@@ -48,7 +46,10 @@ def evaluate(arguments: Sequence[str]) -> int:
         device=device,
         limits=(options.train_images, options.test_images),
     )
-    _show(report, Path(options.out) if options.out else run_of(checkpoint))
+    folder = run_of(checkpoint)
+    if options.data is not None:  # the run's own score stays
+        folder = folder / f"evaluation-{Path(options.data).stem}"
+    _show(report, Path(options.out) if options.out else folder)
     return 0
 
 
@@ -59,15 +60,15 @@ def score_run(trainer: pl.Trainer, data: ImageDataModule) -> None:
         trainer: After ``fit``.
         data: What it was fitted on.
     """
-    if not data.labelled or "test" not in data.splits():
-        why = "there is no test split" if data.labelled else "the training images have no labels"
+    if not data.labelled or _splits(data) is None:
+        why = "there are no labelled images to score" if data.labelled else "there are no labels"
         rank_zero_info(f"The evaluation is left out: {why}.")
         return
-    written = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    if not written:
+    ours = [c for c in trainer.checkpoint_callbacks if isinstance(c, LastCheckpoint)]
+    if not ours or not ours[0].best_model_path:
         rank_zero_info("The evaluation is left out: this run wrote no checkpoint.")
         return
-    checkpoint = Path(written)
+    checkpoint = Path(ours[0].best_model_path)
     if checkpoint.is_absolute() and checkpoint.is_relative_to(Path.cwd()):
         checkpoint = checkpoint.relative_to(Path.cwd())
     encoder = load_encoder(checkpoint)
@@ -85,24 +86,42 @@ def score(
     device: torch.device | str,
     limits: tuple[int | None, int | None] = (None, None),
 ) -> Report:
-    """Run the protocol on an encoder's features of the training and test splits.
+    """Run the protocol on an encoder's features.
+
+    Scored are the test images; without any, those of a validation split of the data's own; without
+    that, those that were held out of training. Fitted are all other labelled images.
 
     Args:
         encoder: The encoder.
-        data: Labelled images with a train and a test split.
+        data: Labelled images.
         name: What the report calls the checkpoint.
         seed: Of the held-out part and of the random encoder.
         device: Where features are extracted.
-        limits: At most so many training and test images; None takes all.
+        limits: At most so many images to fit and to score; None takes all.
 
     Raises:
         ValueError: If a split or its labels are missing.
     """
     data.setup("test")
-    train = data.eval_dataloader("train", limits[0])
-    test = data.eval_dataloader("test", limits[1])
-    scores = evaluate_with_baseline(encoder, train, test, seed=seed, device=device)
-    return Report(checkpoint=name, data={"data": data.description}, scores=scores, seed=seed)
+    fitted, scored = _splits(data) or ("train", "test")  # for which the data says what is missing
+    scores = evaluate_with_baseline(
+        encoder,
+        data.eval_dataloader(fitted, limits[0]),
+        data.eval_dataloader(scored, limits[1]),
+        seed=seed,
+        device=device,
+    )
+    about = {"data": data.description}
+    about |= {"at most train images": limits[0], "at most test images": limits[1]}
+    return Report(checkpoint=name, data=about, scores=scores, seed=seed, split=scored)
+
+
+def _splits(data: ImageDataModule) -> tuple[Fitted, Scored] | None:
+    """What a probe is fitted on, and what is scored; None without labelled images to score."""
+    scored = data.evaluation_split()
+    if scored is not None:
+        return "train_and_held_out", scored
+    return ("train", "val") if data.labelled and "val" in data.splits() else None
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -121,29 +140,6 @@ def find_checkpoint(path: Path) -> Path:
     )
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="sslkit evaluate",
-        description="Score a checkpoint's frozen features: kNN and a linear probe, beside a random "
-        "initialisation.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
-    parser.add_argument(
-        "--data",
-        help="labelled images: a folder with train/ and test/, a .npz, `quickstart`, or a YAML "
-        "file with a data: section (default: what the run was trained on)",
-    )
-    parser.add_argument("--train_images", type=int, help="use so many of the training images")
-    parser.add_argument("--test_images", type=int, help="use so many of the test images")
-    parser.add_argument("--batch_size", type=int, default=256, help="images at once (256)")
-    parser.add_argument("--seed", type=int, default=0, help="of the probe and the random row (0)")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
-    parser.add_argument("--out", help="folder to write to (default: the run's)")
-    parser.add_argument("--trust", action="append", default=[], help="a module the data may name")
-    return parser
-
-
 def _open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> ImageDataModule:
     given = options.data
     if given is not None and Path(given).suffix not in (".yaml", ".yml"):
@@ -159,10 +155,10 @@ def _open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> Imag
             f"data: there is no {config} that says what to evaluate on: give --data with a folder "
             "of labelled images that has train/ and test/, a .npz file, or `quickstart`."
         )
-    check_file(config, trust=options.trust)
-    section = (yaml.safe_load(config.read_text()) or {}).get("data")
+    section = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("data")
     if not isinstance(section, dict):
         raise ValueError(f"data: {config} has no data: section.")
+    check_imports(section, trust=options.trust, where=str(config), keys=("data",))
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_class_arguments(ImageDataModule, "data")
     try:

@@ -1,32 +1,36 @@
 """``sslkit fit``: LightningCLI behind the import allowlist, with a run folder and a final score."""
 
 import logging
+import netrc
+import os
+import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import pytorch_lightning as pl
 import yaml
 from jsonargparse import ArgumentError
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
-from sslkit.allowlist import check_arguments, install_allowlist, trust_module
+from sslkit.card import Card
 from sslkit.data import ImageDataModule
 from sslkit.evaluate import score_run
+from sslkit.nn import read_checkpoint
 from sslkit.parse_errors import readable
-from sslkit.recipe import Card, find_recipe
-from sslkit.run_folder import KeepEarlierMetrics, LogShortEpochs, RunFolder
+from sslkit.progress import EpochLines, ProgressBar
+from sslkit.run_folder import AtomicCheckpointIO, LastCheckpoint, RunFolder, WriteConfig
+from sslkit.run_metrics import KeepMetricsWhole
 
 
-def fit(arguments: Sequence[str]) -> int:
+def fit(arguments: list[str]) -> int:
     """Pretrain as a config says.
 
     Args:
-        arguments: What follows ``sslkit fit``: ``--config PATH_OR_RECIPE`` and overrides.
+        arguments: Options that have been checked: configs are files and name nothing unlisted.
 
     Returns:
         The exit code.
@@ -34,30 +38,41 @@ def fit(arguments: Sequence[str]) -> int:
     Raises:
         ValueError: If an option is unknown or has a wrong value.
     """
-    arguments, trusted = take_trusted(list(arguments))
-    arguments = resolve_configs(arguments)
-    check_arguments(arguments, trust=trusted)
-    for module in trusted:
-        trust_module(module)
-    install_allowlist(trusted)
     _quieten()
+    _wandb_offline_without_login()
     try:
         cli = FitCLI(arguments)
-    except SystemExit as done:  # --help and --print_config
+    except SystemExit as done:  # --print_config and the help of a class
         return int(done.code or 0)
-    cli.trainer.fit(
-        cli.model,
-        datamodule=cli.datamodule,
-        ckpt_path=str(cli.run.checkpoint) if cli.run.checkpoint else None,
-        weights_only=True,
-    )
-    rank_zero_info(f"Run folder: {cli.trainer.log_dir}")
-    if cli.config["evaluate"] and cli.trainer.is_global_zero:
-        score_run(cli.trainer, cli.datamodule)
-    for logger in cli.trainer.loggers:
-        if isinstance(logger, WandbLogger) and cli.trainer.is_global_zero:
+    trainer = cli.trainer
+    if cli.run.checkpoint is not None:
+        # Some strategies of Lightning's load without weights_only; what this refuses, none may see.
+        read_checkpoint(cli.run.checkpoint)
+    try:
+        trainer.fit(
+            cli.model,
+            datamodule=cli.datamodule,
+            ckpt_path=str(cli.run.checkpoint) if cli.run.checkpoint else None,
+            weights_only=True,
+        )
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        rank_zero_info("Stopped. The same command with --ckpt_path last goes on from there.")
+        return 130
+    rank_zero_info(f"Run folder: {trainer.log_dir}")
+    if cli.config["evaluate"] and trainer.is_global_zero:
+        score_run(trainer, cli.datamodule)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger) and trainer.is_global_zero:
             logger.experiment.finish()
     return 0
+
+
+class FitParser(LightningArgumentParser):
+    """Takes a value as the value that it is, not as the name of a config file to read."""
+
+    def add_class_arguments(self, *args: Any, **kwargs: Any) -> list[str]:
+        """A path to data must not be opened and parsed as YAML."""
+        return super().add_class_arguments(*args, **(kwargs | {"sub_configs": False}))
 
 
 class FitCLI(LightningCLI):
@@ -71,13 +86,14 @@ class FitCLI(LightningCLI):
             model_class=pl.LightningModule,
             datamodule_class=ImageDataModule,
             subclass_mode_model=True,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,  # WriteConfig does it
             trainer_defaults={
                 "num_sanity_val_steps": 0,
                 "log_every_n_steps": 10,
                 "enable_model_summary": False,
             },
             seed_everything_default=0,
+            parser_class=FitParser,
             parser_kwargs={"prog": "sslkit fit", "allow_abbrev": False, "exit_on_error": False},
             args=arguments,
             run=False,
@@ -96,8 +112,8 @@ class FitCLI(LightningCLI):
         """Build model, data and trainer; an error of theirs comes through in its own words."""
         try:
             self.config_init = self.parser.instantiate(self.config)
-        except (ValueError, TypeError) as error:
-            raise readable(error, ()) from error
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise readable(error, (), self.config) from error
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
         self.trainer = self.instantiate_trainer()
@@ -111,7 +127,7 @@ class FitCLI(LightningCLI):
             "--evaluate",
             type=bool,
             default=False,
-            help="Score the last checkpoint when the fit ends (needs labelled train and test).",
+            help="Score the last epoch's encoder when the fit ends; needs labels.",
         )
         parser.add_argument(
             "--wandb",
@@ -130,15 +146,24 @@ class FitCLI(LightningCLI):
         """A trainer that writes into the run's folder: checkpoints, CSV metrics, the config."""
         settings = self.config_init["trainer"]
         self.run = RunFolder.choose(self._root(settings), self.config["ckpt_path"])
-        callbacks = list(settings["callbacks"] or [])
-        if settings["enable_checkpointing"] is not False and not any(
-            isinstance(callback, ModelCheckpoint) for callback in callbacks
-        ):
-            # One file, replaced each epoch; written to the side and renamed, so never half there.
-            callbacks.append(ModelCheckpoint(filename="last", enable_version_counter=False))
-        callbacks += [KeepEarlierMetrics(), LogShortEpochs()]
+        # The config of a resumed run is the run's: used again, it must start a new one.
+        config = self.config.clone()
+        config["ckpt_path"] = None
+        text = self.parser.dump(config)
+        callbacks = _as_list(settings["callbacks"])
+        if settings["enable_checkpointing"] is not False:
+            callbacks.append(LastCheckpoint())
+        callbacks += [KeepMetricsWhole(), WriteConfig(text)]
+        if settings["enable_progress_bar"] is not False:
+            on_terminal = sys.stderr.isatty()
+            callbacks.append(ProgressBar() if on_terminal else EpochLines())
+            kwargs["enable_progress_bar"] = on_terminal
         kwargs["default_root_dir"] = str(self.run.root)
         kwargs["callbacks"] = callbacks
+        strategy = str(settings["strategy"]).lower()
+        if not any(name in strategy for name in ("fsdp", "deepspeed", "modelparallel")):
+            # Those write folders of shards in their own way.
+            kwargs["plugins"] = [*_as_list(settings["plugins"]), AtomicCheckpointIO()]
         kwargs["logger"] = self._loggers(settings["logger"])
         return super().instantiate_trainer(**kwargs)
 
@@ -152,75 +177,47 @@ class FitCLI(LightningCLI):
     def _loggers(self, configured: Any) -> list[Logger] | bool:
         if configured is False:
             return False
-        loggers: list[Logger] = [self.run.logger()]
-        if isinstance(configured, Logger):
-            loggers.append(configured)
-        elif isinstance(configured, (list, tuple)):
-            loggers.extend(configured)
+        extra = [] if isinstance(configured, bool) else _as_list(configured)
+        loggers: list[Logger] = [self.run.logger(), *extra]
         if self.config["wandb"]:
-            loggers.append(wandb_logger(self.run.root))
+            root = self.run.root
+            root.mkdir(parents=True, exist_ok=True)
+            loggers.append(WandbLogger(project="sslkit", name=root.name, save_dir=str(root)))
         config = yaml.safe_load(self.parser.dump(self.config))
         for logger in loggers[1:]:  # the CSV logger's folder has it as config.yaml
             logger.log_hyperparams(config)
         return loggers
 
 
-def wandb_logger(root: Path) -> WandbLogger:
-    """A Weights & Biases logger, offline unless there is a login on this machine."""
-    import wandb
-
-    online = wandb.api.api_key is not None
-    root.mkdir(parents=True, exist_ok=True)
-    return WandbLogger(project="sslkit", name=root.name, save_dir=str(root), offline=not online)
+def _as_list(value: Any) -> list[Any]:
+    """Lightning takes nothing, one or several of a kind."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def take_trusted(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Split ``--trust NAME`` (also ``--trust=NAME``, repeatable) from the other arguments."""
-    rest: list[str] = []
-    trusted: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
-        if argument == "--trust":
-            name = next(waiting, None)
-            if name is None:
-                raise ValueError(
-                    "--trust needs the name of a module, for example --trust my_method."
-                )
-            trusted.append(name)
-        elif argument.startswith("--trust="):
-            trusted.append(argument.removeprefix("--trust="))
-        else:
-            rest.append(argument)
-    return rest, trusted
-
-
-def resolve_configs(arguments: list[str]) -> list[str]:
-    """Replace recipe names after ``--config`` by their files."""
-    resolved: list[str] = []
-    is_config = False
-    for argument in arguments:
-        if is_config:
-            argument = str(find_recipe(argument))
-        elif argument.startswith("--config="):
-            argument = "--config=" + str(find_recipe(argument.removeprefix("--config=")))
-        is_config = argument == "--config"
-        resolved.append(argument)
-    if is_config:
-        raise ValueError(
-            "--config needs a file or a recipe's name, for example --config quickstart."
-        )
-    return resolved
+def _wandb_offline_without_login() -> None:
+    """Let Weights & Biases write to disk where nobody is logged in, instead of failing."""
+    if "WANDB_MODE" in os.environ or "WANDB_API_KEY" in os.environ:
+        return
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    try:
+        logged_in = netrc.netrc().authenticators(host or "") is not None
+    except (OSError, netrc.NetrcParseError):
+        logged_in = False
+    if not logged_in:
+        os.environ["WANDB_MODE"] = "offline"
 
 
 def _quieten() -> None:
     """Leave out what Lightning says about choices that are made on purpose here."""
     for message in (
         ".*does not have many workers",  # resident images are gathered in bulk, without workers
-        ".*exists and is not empty",  # a resumed run goes on in its folder; metrics are kept
+        ".*exists and is not empty",  # a resumed run goes on in its folder (RunLogger)
         ".*have overridden `on_after_batch_transfer`",  # this is where views are made
         ".*have no `val_dataloader`",  # the data module says so, in words
         ".*Total length of `list` across ranks is zero",
-        ".*smaller than the logging interval",  # LogShortEpochs
+        ".*smaller than the logging interval",  # KeepMetricsWhole
         "(?s).*(skip_none parameter was deprecated|JsonargparseDeprecationWarning)",  # Lightning
         ".*isinstance\\(treespec, LeafSpec\\)",  # Lightning against a newer torch
     ):

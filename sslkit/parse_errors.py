@@ -1,100 +1,132 @@
-"""From a parser's nested report to one sentence: which key, what is wrong, what was meant."""
+"""From a parser's nested report to one sentence: which key, what is wrong, what was meant.
+
+Only the text of the report is complete. Of the types of a union (``str | Dataset``) each has its
+say there, while just the first one's exception is kept as the cause of the whole.
+"""
 
 import difflib
 import inspect
-import pydoc
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sslkit.allowlist import refusal_in, suggest
+from sslkit.config_values import config_values
+from sslkit.parser_report import Failure, failure_in
+from sslkit.refusals import refusal_in, suggest
 
-_KEY = re.compile(r'Parser key "([^"]+)":')
-_OWNER = re.compile(r"Problem with given class_path '([^']+)'")
-_UNION = re.compile(r"(\n- |- )?(Expected a path but|Does not validate against any)")
 _NO_OPTION = re.compile(r"(?:Option|Group '([^']*)' does not accept option) '([^']+)'")
 _UNRECOGNISED = re.compile(r"unrecognized arguments: (--?[^\s=]+)")
-_REQUIRED = re.compile(r"arguments are required: (.*)")
-_TYPE = re.compile(r"Expected an? (?:<class '([^']+)'>|(\S.*?))(?:\. Got|$)", re.MULTILINE)
-_VALUE = re.compile(r"(?:Given value|Got value): (.*)")
-_NO_PATH = re.compile(r"Expected a dot import path string: (\S+)")
+_REQUIRED = re.compile(r"the following arguments are required: (.*)")
+_NO_CLASS = re.compile(
+    r"(?:Expected a dot import path string|Unexpected import path format): (\S+)"
+    r"|Not a valid subclass of \w+\. Got value: (\S+) Subclass types"
+)
+_OTHER_CLASS = re.compile(
+    r"Import path (\S+) does not (?:correspond to a subclass of|implement protocol) (\S+)"
+)
+_ABSTRACT = re.compile(r"Expected an instantiatable class, but (\S+) is abstract")
+_NOT_THERE = re.compile(r"(?:module '\S+' has no attribute|No module named) ")
+_CLOSE = 0.75  # of 1: how alike a misspelt option must be to what it is taken for
+_UNLOADABLE = re.compile(r"Unable to load config (.*)")
 
 
-def readable(error: BaseException, options: Iterable[str]) -> Exception:
+def readable(error: BaseException, options: Iterable[str], config: Any = None) -> Exception:
     """Explain why a config was not accepted.
 
     Args:
-        error: What the parser raised; its chain of causes holds the details.
+        error: What the parser raised, when it parsed or when it built the objects.
         options: The options that the parser knows, as ``trainer.max_epochs``, for suggestions.
+        config: What was parsed, if it was: a failure to build a class says then under which key the
+            class stands.
 
     Returns:
         The error to raise instead: the import allowlist's refusal, or a ValueError whose message
-        is one sentence. An error of the toolkit's own keeps its words.
+        is one sentence. What the constructor of a class says comes through in its own words.
     """
     if refused := refusal_in(str(error)):
         return refused
-    keys, owner, union, reason = _unwrap(error)
-    where = ".".join(keys)
-    if missing := _REQUIRED.search(reason):
-        return ValueError(
+    failure = failure_in(str(error))
+    return ValueError(_sentence(failure, list(options), config))
+
+
+def _sentence(failure: Failure, options: Sequence[str], config: Any) -> str:
+    reason, owner, where = failure.reason, failure.owner, failure.where
+    if missing := _REQUIRED.match(reason):
+        if owner:
+            return f"{where}: {owner} needs {missing[1]}, which must be given."
+        return (
             f"{missing[1]} must be given: start from a recipe with --config (`sslkit recipe list` "
             "shows them), or set them as options."
         )
-    if unknown := _UNRECOGNISED.search(reason):
+    if unknown := _UNRECOGNISED.match(reason):
         name = unknown[1].lstrip("-")
-        return ValueError(f"there is no option {unknown[1]}.{_meant(name, options, '--')}")
+        return f"there is no option {unknown[1]}.{_meant(name, options, '--')}"
     if unknown := _NO_OPTION.match(reason):
-        group, name = unknown[1], unknown[2]
-        if owner:
-            return ValueError(f"{owner} has no option {name!r}.{_meant(name, _parameters(owner))}")
-        inside = [o.removeprefix(f"{group}.") for o in options if o.startswith(f"{group}.")]
-        peers = inside if group else options
-        place = f"{group!r} has no option" if group else "there is no option"
-        return ValueError(f"{place} {name!r}.{_meant(name, peers)}")
-    if no_path := _NO_PATH.search(reason):
-        known = suggest(no_path[1])
+        return _no_option(unknown[1], unknown[2], owner, options)
+    if no_class := _NO_CLASS.match(reason):
+        name = no_class[1] or no_class[2]
+        known = suggest(name)
         hint = f" Did you mean {known}?" if known else ""
-        return ValueError(
-            f"{where} names {no_path[1]!r}, which is not the import path of a known class.{hint}"
-        )
-    if reason.startswith("Expected a"):
-        wanted = [short or text for short, text in _TYPE.findall(union or reason)]
-        wanted = [w for w in dict.fromkeys(wanted) if w != "NoneType"] or ["null"]
-        given = _VALUE.search(union or reason)
-        got = f", got {given[1]!r}" if given else ""
-        return ValueError(f"{where} takes {' or '.join(wanted)}{got}.")
-    return ValueError(f"{where}: {reason}" if where else reason)
+        return f"{where} names {name!r}, which is not the import path of a known class.{hint}"
+    if owner and _NOT_THERE.match(reason):
+        known = suggest(owner)
+        hint = f" Did you mean {known}?" if known else ""
+        return f"{where} names {owner}, which is not there: {reason}.{hint}"
+    if other := _OTHER_CLASS.match(reason):
+        return f"{where} names {other[1]}, which is not a {other[2]}."
+    if abstract := _ABSTRACT.match(reason):
+        return f"{where} names {abstract[1]}, which is abstract: name a class built on it."
+    if unloadable := _UNLOADABLE.match(reason):
+        given = unloadable[1].strip("'\"")
+        return f"{where} takes options (key: value) or a config file of them, got {given!r}."
+    if failure.wanted and where:
+        got = f", got {failure.given!r}" if failure.given is not None else ""
+        return f"{where} takes {' or '.join(failure.wanted)}{got}."
+    if not where and failure.built:
+        where = _key_of(failure.built, config)
+        # Classes of the toolkit name the argument themselves.
+        said_by = "" if failure.built.startswith("sslkit.") else failure.built
+        return ": ".join(part for part in (where, said_by, reason) if part)
+    return f"{where}: {reason}" if where else reason
 
 
-def _unwrap(error: BaseException) -> tuple[list[str], str | None, str, str]:
-    """Keys from the outside in, the innermost class, its union's text, and the actual reason."""
-    keys: list[str] = []
-    owner: str | None = None
-    union, text = "", str(error)
-    link: BaseException | None = error
-    while link is not None:
-        text = str(link)
-        if key := _KEY.match(text):
-            if not keys or keys[-1] != key[1]:  # each is raised twice, as two types of exception
-                keys.append(key[1])
-        elif found := _OWNER.match(text):
-            owner = found[1]
-        elif _UNION.match(text):
-            union = text
-        else:
-            break
-        link = link.__cause__ or link.__context__
-    return keys, owner, union, " ".join(text.split())
+def _no_option(group: str | None, name: str, owner: str | None, options: Sequence[str]) -> str:
+    if owner:
+        return f"{owner} has no option {name!r}.{_meant(name, _parameters(owner))}"
+    inside = [o.removeprefix(f"{group}.") for o in options if o.startswith(f"{group}.")]
+    if group:
+        return f"{group!r} has no option {name!r}.{_meant(name, inside)}"
+    close = difflib.get_close_matches(name, options, n=1, cutoff=_CLOSE)
+    # All options with their groups' would be a page.
+    known = close or list(dict.fromkeys(o.split(".")[0] for o in options))
+    return f"there is no option {name!r}.{_meant(name, known)}"
 
 
 def _parameters(class_path: str) -> Sequence[str]:
-    # Only reached for a class that the parser has imported already.
-    found = pydoc.locate(class_path)
-    return list(inspect.signature(found).parameters) if callable(found) else []
+    # The path comes out of a report that quotes the config, so nothing is imported by it; the
+    # parser has imported the class already.
+    module, _, name = class_path.rpartition(".")
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return list(inspect.signature(found).parameters) if inspect.isclass(found) else []
+
+
+def _key_of(class_path: str, config: Any) -> str:
+    """The key of a class in a parsed config, or "" where it stands more than once or not at all."""
+    if config is None:
+        return ""
+    plain = config if isinstance(config, dict) else config.as_dict()
+    found = [
+        value.keys[:-1]
+        for value in config_values(plain)
+        if value.key == "class_path" and value.text == class_path
+    ]
+    return ".".join(key for key in found[0] if key != "init_args") if len(found) == 1 else ""
 
 
 def _meant(name: str, known: Iterable[str], prefix: str = "") -> str:
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=_CLOSE)
     if close:
         return f" Did you mean {prefix}{close[0]}? Options are never abbreviated."
     if prefix or not known:

@@ -9,14 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sslkit.card import Card, Figure, load_card
+from sslkit.card import Card, load_card
 
 __all__ = [
     "Card",
-    "Figure",
     "find_recipe",
     "list_recipes",
-    "load_card",
     "print_recipes",
     "recipe_folder",
     "recipe_rows",

@@ -1,21 +1,21 @@
-"""Where a run writes, how the next run finds its checkpoint, and metrics that survive a resume.
+"""Where a run writes, and how the next run finds its checkpoint.
 
 A run lives in ``runs/<recipe>/version_N/``: ``config.yaml``, ``metrics.csv``,
 ``checkpoints/last.ckpt``, ``evaluation.json`` and ``.txt``. A new run takes the next N; a resumed
 run goes on in the folder of its checkpoint.
 """
 
-import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import CSVLogger
+from lightning_fabric.plugins import TorchCheckpointIO
+from pytorch_lightning.callbacks import ModelCheckpoint
 
-_METRICS = "metrics.csv"
-_EARLIER = "metrics.before-resume.csv"
+from sslkit.run_metrics import RunLogger
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RunFolder:
 
         Args:
             root: Folder of all runs of one recipe.
-            ckpt_path: None, ``last`` (the newest run's last checkpoint under ``root``), or a file.
+            ckpt_path: None, ``last`` (the newest checkpoint of the runs under ``root``), or a file.
 
         Raises:
             FileNotFoundError: If there is nothing to resume from.
@@ -48,16 +48,15 @@ class RunFolder:
         if ckpt_path is None:
             return cls(root)
         if ckpt_path == "last":
-            found = sorted(
-                root.glob("version_*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime
-            )
+            places = ("version_*/checkpoints/*.ckpt", "checkpoints/*.ckpt")
+            found = [path for place in places for path in root.glob(place) if path.is_file()]
             if not found:
                 raise FileNotFoundError(
-                    f"ckpt_path: there is no last checkpoint to resume from under {root}. Start "
-                    "without ckpt_path, name the checkpoint's file, or set "
-                    "trainer.default_root_dir to the folder of the run."
+                    f"ckpt_path: there is no checkpoint to resume from under {root}. Start without "
+                    "ckpt_path, name the checkpoint's file, or set trainer.default_root_dir to the "
+                    "folder above the run's."
                 )
-            checkpoint = found[-1]
+            checkpoint = max(found, key=lambda path: path.stat().st_mtime)
         else:
             checkpoint = Path(ckpt_path)
             if not checkpoint.is_file():
@@ -66,60 +65,66 @@ class RunFolder:
         inside = run.parent == root.resolve()
         return cls(root, run.name if inside else None, checkpoint)
 
-    def logger(self) -> CSVLogger:
-        """The CSV logger that names the run's folder; earlier metrics are moved aside first."""
-        if self.version is not None:
-            metrics = self.root / self.version / _METRICS
-            if metrics.is_file() and _is_first_process():
-                metrics.replace(metrics.with_name(_EARLIER))
-        return CSVLogger(save_dir=str(self.root), name="", version=self.version)
+    def logger(self) -> RunLogger:
+        """The CSV logger that names the run's folder."""
+        return RunLogger(save_dir=str(self.root), name="", version=self.version)
 
 
-class KeepEarlierMetrics(pl.Callback):
-    """Puts a resumed run's earlier metrics back into its ``metrics.csv``, up to the checkpoint.
+class LastCheckpoint(ModelCheckpoint):
+    """Writes ``last.ckpt`` at the end of every epoch, beside whatever else is saved.
 
-    Rows that the killed run logged after its last checkpoint are dropped: the resumed run logs
-    these steps again.
+    A class of its own, so that its state in a checkpoint is not taken for that of another
+    `ModelCheckpoint`.
     """
 
+    def __init__(self) -> None:
+        super().__init__(
+            filename="last", enable_version_counter=False, save_on_train_epoch_end=True
+        )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that there is never half of one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write the file; an earlier one of the same name stays until the new one is whole."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder: a rename across file systems would be a copy.
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            torch.save(checkpoint, unfinished)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+class WriteConfig(pl.Callback):
+    """Writes the resolved config into the run's folder once training starts.
+
+    Not before: a run that is refused must leave the config of the run that it meant to resume.
+
+    Args:
+        text: The config as YAML.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Replay the rows through the logger, then remove the copy."""
-        if not isinstance(trainer.logger, CSVLogger) or not trainer.is_global_zero:
-            return
-        earlier = Path(trainer.logger.log_dir) / _EARLIER
-        if not earlier.is_file():
-            return
-        with earlier.open(newline="") as file:
-            for row in csv.DictReader(file):
-                step = int(row.pop("step"))
-                if step < trainer.global_step:
-                    values: dict[str, torch.Tensor | float] = {
-                        key: float(value) for key, value in row.items() if value
-                    }
-                    trainer.logger.log_metrics(values, step)
-        trainer.logger.save()
-        earlier.unlink()
-
-
-class LogShortEpochs(pl.Callback):
-    """Logs at least once an epoch, also when it is shorter than ``log_every_n_steps``."""
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lower the interval to the length of an epoch."""
-        # A public setting of the trainer that its type does not declare.
-        every = getattr(trainer, "log_every_n_steps", 0)
-        if trainer.num_training_batches < every:
-            trainer.log_every_n_steps = trainer.num_training_batches  # pyright: ignore[reportAttributeAccessIssue]
+        """Write ``config.yaml``."""
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # every rank must ask for it
+        if trainer.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "config.yaml").write_text(self.text, encoding="utf-8")
 
 
 def run_of(checkpoint: Path) -> Path:
     """The folder of the run that wrote a checkpoint: the one with ``checkpoints/`` in it."""
     folder = checkpoint.parent
     return folder.parent if folder.name == "checkpoints" else folder
-
-
-def _is_first_process() -> bool:
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
 
 
 def _require_writable(root: Path) -> None:

@@ -1,5 +1,6 @@
 """The command line from outside: start-up, help, and messages for what goes wrong."""
 
+import json
 import subprocess
 import sys
 import time
@@ -133,7 +134,7 @@ def test_debug_shows_the_traceback_too(here, capsys):
         (["--model.init_args.temperature", "0"], "temperature must be"),
         (["--trainer.callbacks+=os.system"], "os.system, which is not on the import allowlist"),
         (["--trainer.max_epochs", "many"], "trainer.max_epochs takes int, got 'many'"),
-        (["--ckpt_path", "last"], "no last checkpoint to resume from"),
+        (["--ckpt_path", "last"], "no checkpoint to resume from"),
         (["--ckpt_path", "nope.ckpt"], "there is no file nope.ckpt"),
         (["--trust", "a/b.py"], "--trust takes the name of a module"),
     ],
@@ -163,8 +164,8 @@ def test_missing_recipe_and_missing_arguments(here, capsys):
 
 
 def test_folders_that_are_no_data(here, capsys):
-    Path("empty").mkdir()
-    assert "empty" in fit_fails(capsys, "--data.source", "empty")
+    Path("nothing_here").mkdir()
+    assert "no images" in fit_fails(capsys, "--data.source", "nothing_here")
     folder_of_images(Path("mixed"), [(16, 16), (20, 16)] * 16)
     assert "image_size" in fit_fails(capsys, "--data.source", "mixed")
     folder_of_images(Path("good"), [(16, 16)] * 32)
@@ -245,10 +246,92 @@ def test_evaluate_without_labels_or_checkpoint_says_so(here, capsys):
 
 
 @pytest.mark.slow
-def test_wandb_by_one_flag_in_offline_mode(here, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
+def test_wandb_by_one_flag_and_offline_without_a_login(here, monkeypatch):
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(here))
     assert main(["fit", "--config", "tiny.yaml", "--wandb", "true"]) == 0
     (log,) = here.glob("runs/tiny/wandb/offline-run-*/run-*.wandb")
     assert b"train/loss" in log.read_bytes()
     assert (here / "runs/tiny/version_0/metrics.csv").is_file()
     assert b"sslkit.methods.SimCLR" in log.read_bytes()
+
+
+def test_a_resumed_run_that_has_nothing_to_do_or_is_refused_leaves_everything(here, capsys):
+    assert main(["fit", "--config", "tiny.yaml"]) == 0
+    run = here / "runs/tiny/version_0"
+    names = ("config.yaml", "metrics.csv")
+    kept = {name: (run / name).read_text() for name in names}
+    assert main(["fit", "--config", "tiny.yaml", "--ckpt_path", "last"]) == 0
+    fit_fails(capsys, "--ckpt_path", "last", "--data.batch_size", "4000")
+    assert kept == {name: (run / name).read_text() for name in kept}
+    assert sorted(p.name for p in run.iterdir()) == ["checkpoints", "config.yaml", "metrics.csv"]
+
+
+def test_the_config_of_a_resumed_run_starts_a_new_one(here):
+    assert main(["fit", "--config", "tiny.yaml"]) == 0
+    resumed = ["--ckpt_path", "last", "--trainer.max_epochs", "2"]
+    assert main(["fit", "--config", "tiny.yaml", *resumed]) == 0
+    config = yaml.safe_load((here / "runs/tiny/version_0/config.yaml").read_text())
+    assert config.get("ckpt_path") is None
+    assert config["trainer"]["max_epochs"] == 2
+
+
+def test_last_checkpoint_is_of_the_last_epoch_whatever_else_is_saved(here):
+    own = "{class_path: pytorch_lightning.callbacks.ModelCheckpoint, init_args: {filename: own, "
+    own += "save_on_train_epoch_end: true}}"
+    options = ["--trainer.callbacks", own, "--trainer.check_val_every_n_epoch", "2"]
+    assert main(["fit", "--config", "tiny.yaml", "--trainer.max_epochs", "3", *options]) == 0
+    folder = here / "runs/tiny/version_0/checkpoints"
+    assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 2
+    assert (folder / "own.ckpt").is_file()
+    assert not list(folder.glob(".*"))
+
+
+def test_a_strangers_checkpoint_names_no_file_to_delete(here):
+    assert main(["fit", "--config", "tiny.yaml"]) == 0
+    victim = here / "victim"
+    victim.mkdir()
+    (victim / "precious.txt").write_text("keep me")
+    path = here / "gift.ckpt"
+    checkpoint = torch.load("runs/tiny/version_0/checkpoints/last.ckpt", weights_only=True)
+    for state in checkpoint["callbacks"].values():
+        if "best_model_path" in state:
+            state["best_model_path"] = state["last_model_path"] = f"local://{victim}"
+            state["best_k_models"] = {f"local://{victim}": torch.tensor(0.0)}
+    torch.save(checkpoint, path)
+    resumed = ["--ckpt_path", str(path), "--trainer.max_epochs", "2"]
+    assert main(["fit", "--config", "tiny.yaml", *resumed]) == 0
+    assert (victim / "precious.txt").read_text() == "keep me"
+
+
+def test_an_optimiser_means_the_same_in_yaml_and_in_python(here, capsys):
+    def settings(name):
+        assert main(["fit", "--config", "tiny.yaml", *adamw, "--print_config"]) == 0
+        config = yaml.safe_load(capsys.readouterr().out)
+        return config["model"]["init_args"]["optimizer"]["init_args"][name]
+
+    adamw = ["--model.optimizer", "torch.optim.AdamW"]
+    parameters = [torch.nn.Parameter(torch.zeros(1))]
+    assert settings("weight_decay") == torch.optim.AdamW(parameters).defaults["weight_decay"]
+    assert "base_lr" in fit_fails(capsys, *adamw, "--model.optimizer.lr", "0.0123")
+
+
+def test_recipe_names_work_with_the_short_option_too(here, capsys):
+    for option in (["-c", "nope"], ["-cnope"], ["--config=nope"]):
+        assert "'nope' is neither" in fails(capsys, "fit", *option)
+
+
+def test_without_a_test_split_the_held_out_images_are_scored(here):
+    root = Path("photos")
+    for name, shade in (("cats", 60), ("dogs", 190)):
+        (root / name).mkdir(parents=True)
+        for i in range(60):
+            Image.new("RGB", (16, 16), (shade, (9 * i) % 255, i)).save(root / name / f"{i}.png")
+    options = ["--data.source", "photos", "--data.val_fraction", "0.25", "--evaluate", "true"]
+    assert main(["fit", "--config", "tiny.yaml", "--data.batch_size", "30", *options]) == 0
+    report = json.loads(Path("runs/tiny/version_0/evaluation.json").read_text())
+    assert (report["split"], report["n_train"], report["n_test"]) == ("validation", 90, 30)
+    # k = 200 has too few images to vote, and the report says so.
+    assert "knn_200" not in report["rows"][0]
+    assert any("200" in note for note in report["notes"])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sslkit.config_values import config_values, read_nodes
+from sslkit.config_values import config_values, option_values, read_nodes
 
 
 def test_values_of_a_file_have_their_keys_and_lines(tmp_path: Path) -> None:
@@ -66,3 +66,45 @@ def test_a_file_that_is_no_yaml_names_itself(tmp_path: Path, content: bytes, mes
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_nodes(path)
+
+
+def test_a_text_that_is_yaml_is_walked_too(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "a: 1\nb: '{class_path: x.Y}'\nc: |\n  - p.Q\n  - [r.S]\nd: 'e: !!python/tuple f'\n"
+    )
+    values = list(config_values(read_nodes(path)))
+    found = {(v.keys, v.text): v.line for v in values}
+    assert found[("b", "class_path"), "x.Y"] == 2
+    assert found[("c", "0"), "p.Q"] == 3
+    assert found[("c", "1", "0"), "r.S"] == 3
+    assert [v.line for v in values if v.tag] == [6]
+    assert [v.text for v in config_values("{a: b}", ("model",))] == ["{a: b}", "b"]
+
+
+def test_an_alias_is_walked_under_each_key(tmp_path: Path) -> None:
+    path = tmp_path / "alias.yaml"
+    path.write_text("a: &x {class_path: p.Q}\nb: *x\nc: [*x, *x]\n")
+    found = [v.keys for v in config_values(read_nodes(path))]
+    assert found == [("a", "class_path"), ("b", "class_path"), ("c", "0", "class_path")]
+
+
+def test_many_aliases_of_aliases_do_not_multiply(tmp_path: Path) -> None:
+    path = tmp_path / "laughs.yaml"
+    lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
+    path.write_text("\n".join(lines))
+    assert len(list(config_values(read_nodes(path)))) < 10000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--a", "1", "--b.c=2", "--d=", "--e=f=g"], ["a 1", "b.c 2", "d ", "e f=g"]),
+        (["-c", "x.yaml", "-cy.yaml", "-c=z.yaml"], ["c x.yaml", "c y.yaml", "c z.yaml"]),
+        (["--a+", "1", "--a+=2"], ["a 1", "a 2"]),
+        (["--a", "-1", "--b", "-.5", "--c", "-"], ["a -1", "b -.5", "c -"]),
+        (["fit", "--flag", "--a", "1", "2"], ["a 1", "a 2"]),
+    ],
+)
+def test_options_have_their_values(arguments: list[str], expected: list[str]) -> None:
+    assert [f"{key} {value}" for key, value in option_values(arguments)] == expected

@@ -1,4 +1,4 @@
-"""Every shipped recipe is parsed and trained for two steps, on pixels of the right shape."""
+"""Every shipped recipe is parsed and trained for two steps, on random pixels."""
 
 import shlex
 from pathlib import Path
@@ -18,23 +18,50 @@ SMALL = [
     "--trainer.max_epochs=1",
     "--trainer.enable_progress_bar=false",
     "--evaluate=false",
-    "--data.batch_size=4",
 ]
+SIZE = 32  # pixels a side of the views, in place of ImageNet's 224
+WIDTH = 64  # of heads that are wider
+NARROW = "{channels: [16, 32, 64, 128], layers: [1, 1, 1, 1]}"
+ONE_BLOCK = "{depth: 1, embed_dim: 48, num_heads: 3}"
+
+
+def images_in_a_batch(arguments):
+    """As few as the method can do with: two for each of its slices or splits of a batch."""
+    return max(4, arguments.get("slice_size", 0), 2 * arguments.get("bn_splits", 0))
+
+
+def small_network(arguments):
+    """Options that make encoder and heads small ones of their kind, for small views."""
+    convolutional = arguments["encoder"]["init_args"]["name"].startswith("resnet")
+    widths = ("hidden_dim", "output_dim", "predictor_hidden_dim")
+    wide = [width for width in widths if (arguments.get(width) or 0) > WIDTH]
+    return [
+        *(f"--model.{width}={WIDTH}" for width in wide),
+        f"--model.views.size={SIZE}",
+        f"--model.encoder.name={'resnet18' if convolutional else 'vit_tiny_patch16_224'}",
+        f"--model.encoder.options={NARROW if convolutional else ONE_BLOCK}",
+    ]
 
 
 @pytest.fixture
 def pixels(tmp_path, monkeypatch):
-    """Eight random images of a recipe's size and channels as an .npz."""
+    """Random images for two steps of a recipe, as an .npz, and the options that name it."""
     monkeypatch.chdir(tmp_path)
 
-    def make(config):
+    def make(config, side=SIZE):
         arguments = config["model"]["init_args"]
-        side = arguments["views"]["init_args"]["size"]
         channels = arguments["encoder"]["init_args"].get("in_channels", 3)
+        batch = images_in_a_batch(arguments)
         rng = np.random.default_rng(0)
-        images = rng.integers(0, 256, (8, side, side, channels), dtype=np.uint8)
-        np.savez("pixels.npz", x_train=images, y_train=np.arange(8) % 2)
-        return ["--data.source=pixels.npz", "--data.test_source=null", "--data.val_fraction=0"]
+        images = rng.integers(0, 256, (2 * batch, side, side, channels), dtype=np.uint8)
+        np.savez("pixels.npz", x_train=images, y_train=np.arange(2 * batch) % 2)
+        return [
+            "--data.source=pixels.npz",
+            "--data.test_source=null",
+            "--data.val_fraction=0",
+            "--data.image_size=null",
+            f"--data.batch_size={batch}",
+        ]
 
     return make
 
@@ -43,11 +70,21 @@ def pixels(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", list_recipes())
 def test_recipe_trains_two_steps(name, pixels):
     config = yaml.safe_load(find_recipe(name).read_text())
-    assert main(["fit", "--config", name, *SMALL, *pixels(config)]) == 0
+    network = small_network(config["model"]["init_args"])
+    assert main(["fit", "--config", name, *SMALL, *network, *pixels(config)]) == 0
     (run,) = Path("runs", name).glob("version_*")
     assert (run / "checkpoints/last.ckpt").is_file()
     resolved = yaml.safe_load((run / "config.yaml").read_text())
     assert resolved["model"]["class_path"] == config["model"]["class_path"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar10/moco", "imagenet1k/byol", "imagenet1k/moco_v3_vit"])
+def test_the_real_networks_and_views_fit_too(name, pixels):
+    config = yaml.safe_load(find_recipe(name).read_text())
+    side = config["model"]["init_args"]["views"]["init_args"]["size"]
+    steps = ["--trainer.limit_train_batches=1"]
+    assert main(["fit", "--config", name, *SMALL, *steps, *pixels(config, side)]) == 0
 
 
 @pytest.mark.slow

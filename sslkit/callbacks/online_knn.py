@@ -11,7 +11,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
-from sslkit.callbacks.step_output import read_step, why_unlabelled
+from sslkit.callbacks.step_output import as_views, read_step, why_unlabelled
 from sslkit.distributed import gather_no_grad, mean_across_ranks
 from sslkit.functional import knn_scores, unit_rows
 
@@ -84,7 +84,7 @@ class OnlineKNN(pl.Callback):
         step = None if self._off else read_step(outputs, "OnlineKNN")
         if step is None:
             return
-        features, label = step
+        features, label = as_views(step[0]), step[1]
         if self._bank is None:
             reason = why_unlabelled(label)
             if reason is not None:

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from sslkit.callbacks.softmax_probe import SoftmaxProbe
-from sslkit.callbacks.step_output import read_step, why_unlabelled
+from sslkit.callbacks.step_output import as_views, read_step, why_unlabelled
 from sslkit.distributed import mean_across_ranks
 
 
@@ -27,6 +27,9 @@ class OnlineProbe(pl.Callback):
     ``online_probe/val_top5``. The probe follows a moving encoder and learns on augmented images:
     read these as curves, and take the score from ``sslkit evaluate``. Of several validation loaders
     the first is read. Without labels the callback switches itself off and says so.
+
+    In a module of your own, return ``features`` (V,B,F) or (B,F) and ``label`` (B,) beside ``loss``
+    from ``training_step``, and ``features`` (B,F) and ``label`` from ``validation_step``.
 
     Args:
         num_classes: C. None: the datamodule knows.
@@ -89,7 +92,7 @@ class OnlineProbe(pl.Callback):
         step = None if self._off else read_step(outputs, "OnlineProbe")
         if step is None:
             return
-        features, label = step
+        features, label = as_views(step[0]), step[1]
         if self._probe is None and not self._restored:
             reason = why_unlabelled(label)
             if reason is not None:

@@ -38,6 +38,11 @@ def read_step(outputs: Any, reader: str) -> tuple[Tensor, Tensor] | None:
     return outputs["features"].detach().float(), outputs["label"]
 
 
+def as_views(features: Tensor) -> Tensor:
+    """Features of a training step as ``(V, B, F)``; ``(B, F)`` is one view."""
+    return features[None] if features.ndim == 2 else features
+
+
 def why_unlabelled(label: Tensor) -> str | None:
     """The reason, where no rank has one class per image in this batch.
 

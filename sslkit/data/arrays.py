@@ -84,9 +84,13 @@ class ImageArrays(Dataset):
         """``(H, W)`` or ``(H, W, C)`` uint8, and the label."""
         return self.images[position], int(self.labels[position])
 
-    def tensor(self) -> Tensor:
-        """All images as one contiguous uint8 tensor ``(N, C, H, W)``; no copy if C is 1."""
-        images = self.images if self.images.flags.writeable else self.images.copy()
+    def tensor(self, count: int | None = None) -> Tensor:
+        """The first ``count`` images, or all N, as one contiguous uint8 tensor ``(N, C, H, W)``.
+
+        All of them, of one channel, are not copied. A part is, so that it does not hold the rest.
+        """
+        shared = self.images.flags.writeable and (count is None or count >= len(self.images))
+        images = self.images if shared else self.images[:count].copy()
         tensor = torch.from_numpy(images)
         return tensor.unsqueeze(1) if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
 

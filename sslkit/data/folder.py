@@ -27,7 +27,8 @@ class ImageFolder(Dataset):
       nothing, so one subfolder alone is read as unlabelled too.
 
     Both at once is ambiguous and refused. Files are known by their extension; hidden files and
-    folders (a leading dot) are passed over.
+    folders (a leading dot) are passed over, and so are links that lead back to a folder that they
+    lie in.
 
     Attributes:
         root: The folder.
@@ -49,8 +50,8 @@ class ImageFolder(Dataset):
             raise FileNotFoundError(f"There is no folder {self.root} ({self.root.absolute()}).")
         if not self.root.is_dir():
             raise NotADirectoryError(f"{self.root} is a file, not a folder of images.")
-        folders, files = _list(str(self.root))
-        groups = [(folder, found) for folder in folders if (found := list(_walk(folder)))]
+        folders, files = list_folder(str(self.root))
+        groups = [(folder, found) for folder in folders if (found := list(_images(folder)))]
         if files and groups:
             raise ValueError(
                 f"{self.root} holds images directly ({os.path.basename(files[0])}) and in "
@@ -84,31 +85,49 @@ class ImageFolder(Dataset):
         return os.path.join(str(self.root), os.fsdecode(bytes(self._paths[position])))
 
 
-def holds_images(folder: str | Path) -> bool:
-    """Whether there is at least one image in a folder, at any depth."""
-    return next(_walk(str(folder)), None) is not None
+def holds_images(folder: str) -> bool:
+    """Whether there is at least one image in a subfolder of a folder of images, at any depth."""
+    return next(_images(folder), None) is not None
 
 
-def _list(folder: str) -> tuple[list[str], list[str]]:
-    """Sorted subfolders and sorted image files of one folder."""
+def list_folder(folder: str) -> tuple[list[str], list[str]]:
+    """Sorted subfolders and sorted image files of one folder; hidden ones are left out."""
     folders, files = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            try:
+                is_folder = entry.is_dir()
+            except OSError:  # a link to itself leads nowhere; as a file it will be unreadable
+                is_folder = False
+            if is_folder:
                 folders.append(entry.path)
             elif entry.name.lower().endswith(EXTENSIONS):
                 files.append(entry.path)
     return sorted(folders), sorted(files)
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """All image files under a folder: its own, then those of its subfolders, sorted."""
-    folders, files = _list(folder)
+def _images(folder: str) -> Iterator[str]:
+    """All image files under a subfolder: its own, then those of its own subfolders, sorted."""
+    return _walk(folder, {_identity(os.path.dirname(folder) or ".")})
+
+
+def _walk(folder: str, above: set[tuple[int, int]]) -> Iterator[str]:
+    """`_images`, except in a folder that is one of those above it: a link that leads back."""
+    identity = _identity(folder)
+    if identity in above:
+        return
+    folders, files = list_folder(folder)
     yield from files
     for inner in folders:
-        yield from _walk(inner)
+        yield from _walk(inner, above | {identity})
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    """What tells a folder from all others, by whatever path it is reached."""
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
 
 
 def _what_is_there(folder: Path) -> str:

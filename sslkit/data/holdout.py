@@ -1,35 +1,27 @@
-"""Holding out a part of the training images for validation."""
+"""Holding out a part of the rows of every class, to validate or to choose on."""
 
 import torch
 from torch import Tensor
 
 
-def hold_out(labels: Tensor, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Split n positions in two, every class in the same proportion.
+def hold_out(labels: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+    """Mark a random part of the rows of every class.
 
-    The images are shuffled, lined up by class, and taken at equal distances: a class of m images
-    gives fraction · m of them, to within one.
+    A class of m rows gives round(fraction · m), but at least one and at most m − 1. One that has a
+    single row keeps it.
 
     Args:
-        labels: ``(n,)`` class indices.
+        labels: ``(n,)`` int64 class indices.
         fraction: Part to hold out, in (0, 1).
-        generator: Draws the shuffle.
+        generator: Draws the rows.
 
     Returns:
-        The positions kept and those held out, both sorted, int64; round(fraction · n) are held out.
-
-    Raises:
-        ValueError: If either part would be empty.
+        ``(n,)`` bool, True for the held-out rows; all False if no class has two rows.
     """
-    size = len(labels)
-    count = round(fraction * size)
-    if not 0 < count < size:
-        raise ValueError(
-            f"`val_fraction` is {fraction}: of {size} training images {count} would be held out "
-            f"and {size - count} would be left. Choose a fraction that leaves both some."
-        )
-    order = torch.randperm(size, generator=generator)
+    order = torch.randperm(len(labels), generator=generator)
     order = order[torch.argsort(labels[order], stable=True)]
-    held = torch.zeros(size, dtype=torch.bool)
-    held[order[((torch.arange(count) + 0.5) * size / count).long()]] = True
-    return torch.nonzero(~held).flatten(), torch.nonzero(held).flatten()
+    _, sizes = torch.unique_consecutive(labels[order], return_counts=True)
+    held = torch.zeros(len(labels), dtype=torch.bool)
+    for rows in order.split(sizes.tolist()):
+        held[rows[: min(max(round(fraction * len(rows)), 1), len(rows) - 1)]] = True
+    return held

@@ -28,7 +28,11 @@ Images = ResidentImages | StreamedImages
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryOptions:
-    """What `sslkit.data.ImageDataModule` was told about reading images; see there."""
+    """What `sslkit.data.ImageDataModule` was told about reading images; see there.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
 
     val_fraction: float
     image_size: int | None
@@ -37,9 +41,21 @@ class LibraryOptions:
     resident_bytes: float
     on_bad_image: Literal["error", "skip"]
 
+    def __post_init__(self) -> None:
+        for name in ("image_size", "channels", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` is {value}; it must be at least 1.")
+        if not 0 <= self.val_fraction < 1:
+            raise ValueError(f"`val_fraction` is {self.val_fraction}; it must be in [0, 1).")
+        if self.on_bad_image not in ("error", "skip"):
+            raise ValueError(f"`on_bad_image` is {self.on_bad_image!r}; it must be error or skip.")
+
 
 class Library:
     """The images of a run. Training images are opened at once, other splits when asked for.
+
+    A source that has been read into memory is let go, so that what it holds is not there twice.
 
     Attributes:
         wanted: The one shape of all images.
@@ -59,9 +75,9 @@ class Library:
 
     def __init__(self, sources: dict[str, Dataset], options: LibraryOptions, seed: int) -> None:
         self.options = options
-        self._sources = sources
+        self._sources = dict(sources)  # those of the splits that are not opened yet
         self._bytes_left = options.resident_bytes
-        source = sources["train"]
+        source = self._sources.pop("train")
         self.wanted = self._find_format(source)
         self.classes = known_classes(source)
         self.num_classes = len(self.classes) if self.classes else _count(known_labels(source))
@@ -70,6 +86,7 @@ class Library:
         self.num_classes = self.num_classes or _count(store.labels)
         if self.num_classes is None or not is_labelled(store):
             self.num_classes = self.classes = None
+        self._all_training: Images = store  # with those that are held out
         self._stores: dict[str, Images] = {"train": store}
         if options.limit is not None and self.num_classes and store.labels is not None:
             there = len(store.labels[store.labels >= 0].unique())
@@ -78,16 +95,40 @@ class Library:
                     f"`limit` keeps the first {count} training images, which come from only "
                     f"{there} of {self.num_classes} classes."
                 )
-        if options.val_fraction and "val" in sources:
+        if options.val_fraction:
+            self._hold_out(options.val_fraction, seed)
+
+    def _hold_out(self, fraction: float, seed: int) -> None:
+        """Split the training images in two, or say why not."""
+        store = self._all_training
+        if "val" in self._sources:
             rank_zero_info("`val_fraction` holds out nothing: there is a validation split already.")
-        elif options.val_fraction and (store.labels is None or self.num_classes is None):
-            rank_zero_info(
-                "`val_fraction` holds out nothing: without labels there is nothing to validate."
+            return
+        if self.num_classes is None:
+            why = (
+                "the labels of these images are known only by reading each, and how many classes "
+                "there are is not known. Give the data set an attribute `classes` or `targets`, "
+                "or raise `resident_gb` so that all images are read once and kept."
+                if store.labels is None and is_labelled(store)
+                else "without labels there is nothing to validate."
             )
-        elif options.val_fraction and store.labels is not None:
-            generator = counter_generator(_HOLD_OUT, seed)
-            kept, held = hold_out(store.labels, options.val_fraction, generator)
-            self._stores = {"train": store.subset(kept), "val": store.subset(held)}
+            rank_zero_info(f"`val_fraction` holds out nothing: {why}")
+            return
+        labels = store.labels
+        if labels is None:
+            rank_zero_info(
+                "`val_fraction` holds out images at random, not balanced by class: their labels "
+                "are known only by reading each."
+            )
+            labels = torch.zeros(len(store), dtype=torch.int64)
+        held = hold_out(labels, fraction, counter_generator(_HOLD_OUT, seed)) & (labels >= 0)
+        if not held.any():
+            raise ValueError(
+                f"`val_fraction` is {fraction}, but no class has two training images, one to keep "
+                "and one to hold out. Give more images, or set `val_fraction` to 0."
+            )
+        for split, chosen in (("train", ~held), ("val", held)):
+            self._stores[split] = store.subset(torch.nonzero(chosen).flatten())
 
     def __contains__(self, split: str) -> bool:
         return split in self._sources or split in self._stores
@@ -98,12 +139,47 @@ class Library:
             source = self._sources[split]
             labels = map_classes(known_classes(source), self.classes, self.num_classes, split)
             self._stores[split] = self._read(source, length(source), labels)
+            del self._sources[split]
         return self._stores[split]
+
+    def to_evaluate(self, split: str, limit: int | None) -> Images:
+        """What `sslkit.data.ImageDataModule.eval_dataloader` reads; see there."""
+        together = split == "train_and_held_out"
+        if not together and split not in self:
+            hint = " Validation images can be tested on too: name them as `test_source`."
+            raise ValueError(
+                f"There is no {split} split: the data has {', '.join(self.sizes())}. Give a "
+                f"`{split}_source`, or a `source` with a {split} split."
+                f"{hint if split == 'test' else ''}"
+            )
+        if limit is not None and limit < 1:
+            raise ValueError(f"`limit` is {limit}; it must be at least 1.")
+        store = self._all_training if together else self[split]
+        if limit is None or limit >= len(store):
+            return store
+        return store.subset(torch.arange(limit) * len(store) // limit)
+
+    def evaluation_split(self) -> Literal["test", "val"] | None:
+        """See `sslkit.data.ImageDataModule.evaluation_split`."""
+        if self.num_classes is None:
+            return None
+        if self._has_labels("test"):
+            return "test"
+        held_out = self._stores["train"] is not self._all_training
+        return "val" if not held_out and self._has_labels("val") else None
+
+    def _has_labels(self, split: str) -> bool:
+        """Whether a split is there and any of its images has a label."""
+        if split not in self:
+            return False
+        labels = known_labels(self._sources[split]) if split in self._sources else None
+        return is_labelled(self[split]) if labels is None else bool((labels >= 0).any())
 
     def sizes(self) -> dict[str, int]:
         """Number of images by split; in a split not opened yet, unreadable ones count too."""
         sizes = {split: length(source) for split, source in self._sources.items()}
-        return sizes | {split: len(store) for split, store in self._stores.items()}
+        sizes |= {split: len(store) for split, store in self._stores.items()}
+        return {split: sizes[split] for split in ("train", "val", "test") if split in sizes}
 
     def _find_format(self, source: Dataset) -> ImageFormat:
         """From what was given and, for the rest, from the first readable training image."""

@@ -1,5 +1,6 @@
 """A DataLoader that knows where in the epoch it is."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from sslkit.data.batch import Batch
 from sslkit.data.errors import UnreadableImageError
 from sslkit.data.fetched import Fetched, as_fetched
 from sslkit.data.sampler import EpochSampler
+from sslkit.data.stream import StreamedImages
 
 
 class ImageLoader(DataLoader):
@@ -134,3 +136,37 @@ class ImageLoader(DataLoader):
                 f"{'; '.join(names)}{' ...' * (self._reported > 3)}",
                 stacklevel=3,
             )
+
+
+def open_loader(
+    store: Dataset,
+    *,
+    batch_size: int,
+    workers: int,
+    persistent: bool,
+    pinned: bool = True,
+    sampler: EpochSampler | None = None,
+    drop_last: bool = False,
+) -> ImageLoader:
+    """A loader of a split, with workers only where there is something for them to do.
+
+    Args:
+        store: A `ResidentImages` or `StreamedImages`.
+        batch_size: Images in a batch.
+        workers: At most so many processes read a streamed split; a resident one needs none.
+        persistent: Whether the workers live on between epochs.
+        pinned: Whether batches go to pinned memory where there is a GPU.
+        sampler: The order; without one, that of the split.
+        drop_last: Whether to leave out an incomplete last batch.
+    """
+    size = len(store)  # pyright: ignore[reportArgumentType]
+    workers = min(workers, math.ceil(size / batch_size)) if isinstance(store, StreamedImages) else 0
+    return ImageLoader(
+        store,
+        batch_size=batch_size,
+        sampler=sampler,
+        drop_last=drop_last,
+        num_workers=workers,
+        persistent_workers=persistent and workers > 0,
+        pin_memory=pinned and torch.cuda.is_available(),
+    )

@@ -1,28 +1,21 @@
 """The data of a run as a LightningDataModule: one path or data set in, uint8 batches out."""
 
-import math
-import warnings
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities import rank_zero_info
 from torch.utils.data import Dataset
 
 from sslkit.data.library import Images, Library, LibraryOptions, is_labelled
-from sslkit.data.loader import ImageLoader
-from sslkit.data.resident import ResidentImages, available_cpus
+from sslkit.data.loader import ImageLoader, open_loader
+from sslkit.data.resident import available_cpus
 from sslkit.data.sampler import EpochSampler
 from sslkit.data.splits import open_splits
-from sslkit.data.statistics import channel_statistics
+from sslkit.data.statistics import split_statistics
 from sslkit.data.stream import StreamedImages
 from sslkit.distributed import rank, world_size
-from sslkit.seeding import counter_generator, global_seed
-
-# The sample of streamed images that mean and std are taken from: its size, and the stream of its
-# draw, which does not depend on the run's seed because mean and std belong to the data.
-_SAMPLE_SIZE = 2048
-_SAMPLE = 104723
+from sslkit.seeding import global_seed
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -37,16 +30,19 @@ class ImageDataModule(pl.LightningDataModule):
     of classes; if so, ``num_classes`` is K, and ``classes`` their names, or None where they have
     none. Indices of classes always follow the training split's list.
 
+    ``description`` is what a report calls the source: a path, a word, or the data set's class.
+
     Args:
         source: The word ``quickstart`` (embedded images); a ``.npz`` file (see
             `sslkit.data.ImageArrays` for its keys); a folder, either with ``train/`` and optionally
-            ``val/`` (or ``validation/``) and ``test/`` inside or itself the training images (see
-            `sslkit.data.ImageFolder` for its layout); or a map-style data set whose items are an
-            image or (image, label), such as those of torchvision.
+            ``val/`` (or ``valid/``, ``validation/``) and ``test/`` inside or itself the training
+            images (see `sslkit.data.ImageFolder` for its layout); or a map-style data set whose
+            items are an image or (image, label), such as those of torchvision.
         val_source: Validation data in place of what ``source`` has.
         test_source: Test data in place of what ``source`` has.
         val_fraction: Part of the labelled training images to hold out for validation where there is
-            no validation split, in [0, 1); balanced by class, fixed by the seed.
+            no validation split, in [0, 1); of every class that has two images at least one. Fixed
+            by the seed.
         batch_size: Images in a batch, per rank.
         image_size: Pixels a side. Other images are resized by their shorter side (antialiased) and
             cropped at the centre. None keeps the images, which must then all have one size.
@@ -57,9 +53,10 @@ class ImageDataModule(pl.LightningDataModule):
         workers: Worker processes for data that does not fit in memory; None is one per core, at
             most 8. Resident data uses none.
         resident_gb: GiB of decoded images that may stay in memory, over all splits, in each rank.
-        on_bad_image: What to do about an unreadable or truncated image: ``error`` names it and
-            stops; ``skip`` leaves it out, counts and reports. Of streamed training images, one that
-            is skipped is replaced by another, so that batches keep their size.
+            A source is let go when its images are in memory, so that they are not there twice.
+        on_bad_image: What to do about an unreadable, truncated or oversized image: ``error`` names
+            it and stops; ``skip`` leaves it out, counts and reports. Of streamed training images,
+            one that is skipped is replaced by another, so that batches keep their size.
         mean: Per channel, on the scale 0 to 1; None computes it over the training images, or over a
             fixed sample of 2,048 of them if they are streamed.
         std: Per channel, on the scale 0 to 1; None computes it as the mean.
@@ -95,21 +92,19 @@ class ImageDataModule(pl.LightningDataModule):
         super().__init__()
         for name, value, lowest in (
             ("batch_size", batch_size, 1),
-            ("image_size", image_size, 1),
-            ("channels", channels, 1),
-            ("limit", limit, 1),
             ("workers", workers, 0),
             ("resident_gb", resident_gb, 0),
         ):
             if value is not None and value < lowest:
                 raise ValueError(f"`{name}` is {value}; it must be at least {lowest}.")
-        if not 0 <= val_fraction < 1:
-            raise ValueError(f"`val_fraction` is {val_fraction}; it must be in [0, 1).")
-        if on_bad_image not in ("error", "skip"):
-            raise ValueError(f"`on_bad_image` is {on_bad_image!r}; it must be error or skip.")
         if std is not None and min(std, default=1) <= 0:
             raise ValueError(f"`std` is {std}; every number must be above 0.")
-        self._given = (source, val_source, test_source)
+        self._given: dict[str, Any] = {
+            "source": source,
+            "val_source": val_source,
+            "test_source": test_source,
+        }
+        self.description = str(source) if isinstance(source, str | Path) else type(source).__name__
         self._options = LibraryOptions(
             val_fraction=val_fraction,
             image_size=image_size,
@@ -144,12 +139,6 @@ class ImageDataModule(pl.LightningDataModule):
         library = self._open()
         if stage in (None, "fit", "validate") and self.labelled and "val" in library:
             library["val"]
-
-    @property
-    def description(self) -> str:
-        """Where the images come from, for a report: a path, a word, or the data set's class."""
-        source = self._given[0]
-        return source if isinstance(source, str) else type(source).__name__
 
     def splits(self) -> dict[str, int]:
         """Number of images of each split that is there."""
@@ -210,82 +199,58 @@ class ImageDataModule(pl.LightningDataModule):
             )
         return []
 
+    def evaluation_split(self) -> Literal["test", "val"] | None:
+        """The split to score frozen features on: images that no training has seen, with labels.
+
+        Returns:
+            ``test`` if there is one with labels; else ``val``, if it is a split of its own with
+            labels (as in ImageNet's layout) and not held out from the training images; None if
+            there is neither, or the training images have no labels to compare with.
+        """
+        return self._open().evaluation_split()
+
     def eval_dataloader(
-        self, split: Literal["train", "val", "test"], limit: int | None = None
+        self,
+        split: Literal["train", "train_and_held_out", "val", "test"],
+        limit: int | None = None,
     ) -> ImageLoader:
         """All images of a split in order, none left out, on this process.
 
         Args:
-            split: ``train`` (what is trained on), ``val`` or ``test``.
+            split: ``train`` (what is trained on), ``train_and_held_out`` (that and what
+                ``val_fraction`` holds out of it: all labels there are to evaluate with; without a
+                hold-out the same as ``train``), ``val`` or ``test``.
             limit: At most so many images, at equal distances over the split, so that those of a
                 folder sorted by class come from all classes.
 
         Raises:
             ValueError: If the split is not there.
         """
-        library = self._open()
-        if split not in library:
-            raise ValueError(
-                f"There is no {split} split: the data has {', '.join(library.sizes())}. Give a "
-                f"`{split}_source`, or a `source` with a {split} split."
-            )
-        if limit is not None and limit < 1:
-            raise ValueError(f"`limit` is {limit}; it must be at least 1.")
-        store = library[split]
-        if limit is not None and limit < len(store):
-            store = store.subset(torch.arange(limit) * len(store) // limit)
-        return self._loader(store, persistent=False)
+        return self._loader(self._open().to_evaluate(split, limit), persistent=False)
 
     def _open(self) -> Library:
         """The images; at the first call, opened, and what follows from them set."""
         if self._library is None:
-            source, val_source, test_source = self._given
-            sources = open_splits(source, val_source=val_source, test_source=test_source)
-            library = Library(sources, self._options, self._seed or 0)
+            library = Library(open_splits(**self._given), self._options, self._seed or 0)
             self.channels = library.wanted.channels
             self.classes, self.num_classes = library.classes, library.num_classes
             self.labelled = library.num_classes is not None
-            self._set_statistics(library["train"])
+            self.mean, self.std = split_statistics(
+                library["train"],
+                **self._statistics,
+                channels=self.channels,
+                batch_size=self.batch_size,
+                workers=self._workers,
+            )
             self._library = library
+            self._given = {}  # the library lets go of what it has read; so must this
         return self._library
 
-    def _set_statistics(self, store: Images) -> None:
-        for name, value in self._statistics.items():
-            if value is not None and len(value) != self.channels:
-                raise ValueError(
-                    f"`{name}` has {len(value)} numbers, but the images have {self.channels} "
-                    "channel(s). Give one number per channel."
-                )
-        mean, std = self._statistics["mean"], self._statistics["std"]
-        if mean is None or std is None:
-            if isinstance(store, StreamedImages) and len(store) > _SAMPLE_SIZE:
-                order = torch.randperm(len(store), generator=counter_generator(_SAMPLE, len(store)))
-                store = store.subset(order[:_SAMPLE_SIZE].sort().values)
-            loader = self._loader(store, persistent=False, pinned=False)
-            found = channel_statistics(batch.image for batch in loader)
-            mean, std = mean or found[0], std or found[1]
-        self.mean, self.std = list(mean), list(std)
-
-    def _loader(
-        self,
-        store: Images,
-        *,
-        persistent: bool,
-        pinned: bool = True,
-        sampler: EpochSampler | None = None,
-        drop_last: bool = False,
-    ) -> ImageLoader:
-        workers = self._workers if isinstance(store, StreamedImages) else 0
-        workers = min(workers, math.ceil(len(store) / self.batch_size))
-        if isinstance(store, ResidentImages):
-            # Lightning takes few workers for a mistake; gathering from memory needs none.
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        return ImageLoader(
+    def _loader(self, store: Images, *, persistent: bool, **options: Any) -> ImageLoader:
+        return open_loader(
             store,
             batch_size=self.batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
-            num_workers=workers,
-            persistent_workers=persistent and workers > 0,
-            pin_memory=pinned and torch.cuda.is_available(),
+            workers=self._workers,
+            persistent=persistent,
+            **options,
         )

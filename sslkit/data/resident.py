@@ -90,7 +90,7 @@ def load_resident(
             or a label is no class.
     """
     if isinstance(source, ImageArrays):
-        images = _conform_all(source.tensor()[:count], wanted, source.name)
+        images = _conform_all(source.tensor(count), wanted, source.name)
         return ResidentImages(images, label_map(source.labels[:count]), torch.arange(count))
     images = torch.empty((count, *wanted.shape), dtype=torch.uint8)
     labels = torch.full((count,), -1, dtype=torch.int64)

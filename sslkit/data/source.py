@@ -5,17 +5,32 @@ A source is any map-style data set whose items are an image or ``(image, label)`
 means unlabelled. N items, K classes.
 """
 
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from sslkit.data.arrays import ImageArrays
 from sslkit.data.errors import DataError, UnreadableImageError
 from sslkit.data.folder import ImageFolder
+
+# What Pillow and the readers beneath it raise at a damaged file. A user's data set may raise
+# anything else by a mistake of its own, which must not pass for a damaged image.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 def check_source(source: Any, argument: str) -> None:
@@ -51,14 +66,20 @@ def fetch(source: Dataset, position: int) -> tuple[Any, Any]:
         Image and label as the source gives them; label −1 if the item is an image alone.
 
     Raises:
-        UnreadableImageError: If the source fails to read its file.
+        UnreadableImageError: If the source fails to read its file: an `ImageFolder` by any error,
+            another source by an error that Pillow raises at damaged or oversized files.
         DataError: If the item is neither an image nor ``(image, label)``.
     """
     try:
         item = source[position]
-    except OSError as error:
+    except (MemoryError, DataError):
+        raise
+    except Exception as error:
+        if not isinstance(source, ImageFolder) and not isinstance(error, _DAMAGE):
+            raise
         name = item_name(source, position)
-        raise UnreadableImageError(f"{name} cannot be read as an image: {error}") from error
+        why = str(error) or type(error).__name__
+        raise UnreadableImageError(f"{name} cannot be read as an image: {why}") from error
     if not isinstance(item, tuple | list):
         return item, -1
     if len(item) == 1:

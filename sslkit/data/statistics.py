@@ -5,7 +5,59 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from sslkit.data.library import Images
+from sslkit.data.loader import open_loader
+from sslkit.data.stream import StreamedImages
+from sslkit.seeding import counter_generator
+
 _FLOOR = 1e-3
+# The sample of streamed images that mean and std are taken from: its size, and the stream of its
+# draw, which does not depend on the run's seed because mean and std belong to the data.
+_SAMPLE_SIZE = 2048
+_SAMPLE = 104723
+
+
+def split_statistics(
+    store: Images,
+    *,
+    mean: list[float] | None,
+    std: list[float] | None,
+    channels: int,
+    batch_size: int,
+    workers: int,
+) -> tuple[list[float], list[float]]:
+    """What a user gives of mean and std, and what is missing, measured on the images.
+
+    Args:
+        store: The training images: all are measured, or if they are streamed a fixed sample.
+        mean: Given per channel, on the scale 0 to 1, or None.
+        std: Likewise.
+        channels: C.
+        batch_size: Images that are read at once.
+        workers: Processes that read streamed images.
+
+    Returns:
+        mean and std, C numbers each, on the scale 0 to 1.
+
+    Raises:
+        ValueError: If one is given with another number of channels.
+    """
+    for name, value in (("mean", mean), ("std", std)):
+        if value is not None and len(value) != channels:
+            raise ValueError(
+                f"`{name}` has {len(value)} numbers, but the images have {channels} channel(s). "
+                "Give one number per channel."
+            )
+    if mean is None or std is None:
+        if isinstance(store, StreamedImages) and len(store) > _SAMPLE_SIZE:
+            order = torch.randperm(len(store), generator=counter_generator(_SAMPLE, len(store)))
+            store = store.subset(order[:_SAMPLE_SIZE].sort().values)
+        loader = open_loader(
+            store, batch_size=batch_size, workers=workers, persistent=False, pinned=False
+        )
+        found = channel_statistics(batch.image for batch in loader)
+        mean, std = mean or found[0], std or found[1]
+    return list(mean), list(std)
 
 
 def channel_statistics(images: Iterable[Tensor]) -> tuple[list[float], list[float]]:

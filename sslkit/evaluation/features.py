@@ -21,12 +21,10 @@ class Features:
     Attributes:
         features: ``(N, F)`` float32.
         labels: ``(N,)`` int64, −1 = unlabelled; or ``(N, K)`` bool, several classes an image.
-        index: ``(N,)`` int64, the images' positions in their data set; −1 = unknown.
     """
 
     features: Tensor
     labels: Tensor
-    index: Tensor
 
 
 def extract_features(
@@ -40,14 +38,14 @@ def extract_features(
         device: Where the encoder runs.
 
     Returns:
-        The features, labels and positions of all images.
+        The features and labels of all images.
 
     Raises:
         TypeError: If the loader yields ready-made views instead of images.
         ValueError: If the loader yields nothing.
     """
     training = {module: module.training for module in encoder.modules()}
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    parts: list[tuple[Tensor, Tensor]] = []
     encoder.to(device).eval()
     try:
         with torch.inference_mode():
@@ -59,8 +57,7 @@ def extract_features(
                         f"{len(batch.views)} ready-made views: give it a loader of plain images."
                     )
                 images = encoder.preprocess(batch.image.to(device, non_blocking=True))
-                features = encoder(images).float().cpu()
-                parts.append((features, batch.label.cpu(), batch.index.cpu()))
+                parts.append((encoder(images).float().cpu(), batch.label.cpu()))
     finally:
         for module, flag in training.items():
             module.training = flag

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
+
+from sslkit.data.holdout import hold_out
 
 GRID = tuple(10.0**exponent for exponent in range(-4, 3))
 HELD_OUT = 0.2
@@ -90,7 +93,7 @@ def choose_c(
         raise ValueError(
             f"the linear probe needs at least two classes, and every label is {labels[0]}."
         )
-    held = hold_out(labels, seed=seed)
+    held = _held_out(labels, seed)
     scaler = StandardScaler().fit(features[~held])
     fitted, probed = (np.asarray(scaler.transform(features[rows])) for rows in (~held, held))
     # From the strongest penalty up, each fit starting where the last ended: much faster.
@@ -102,33 +105,16 @@ def choose_c(
     return max(scores, key=lambda c: (scores[c], -c)), scores
 
 
-def hold_out(labels: NDArray[Any], *, seed: int) -> NDArray[np.bool_]:
-    """Mark a random fifth of the rows of every class, at least one where a class has two.
-
-    scikit-learn's stratified splits refuse classes with a single row; here such a row is fitted.
-
-    Args:
-        labels: ``(N,)``.
-        seed: Of the draw.
-
-    Returns:
-        ``(N,)`` bool, True for the held-out rows.
-
-    Raises:
-        ValueError: If no class has two rows, so nothing can be held out.
-    """
-    random = np.random.default_rng(seed)
-    held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = random.permutation(np.flatnonzero(labels == label))
-        if len(rows) > 1:
-            held[rows[: max(1, int(HELD_OUT * len(rows)))]] = True
+def _held_out(labels: NDArray[Any], seed: int) -> NDArray[np.bool_]:
+    """Mark a fifth of the ``(N,)`` rows, of every class that has two at least one."""
+    classes = torch.from_numpy(np.unique(labels, return_inverse=True)[1])
+    held = hold_out(classes, HELD_OUT, torch.Generator().manual_seed(seed))
     if not held.any():
         raise ValueError(
             f"the linear probe cannot hold out a part of {len(labels)} training images, one for "
             "each class: give it at least two labelled training images of some class."
         )
-    return held
+    return held.numpy()
 
 
 def _classifier() -> LogisticRegression:

@@ -8,7 +8,7 @@ N images, F feature width, C classes.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ from sslkit.nn import Encoder
 
 PRETRAINED = "pretrained"
 RANDOM = "random initialisation"
+# What messages and reports call the images that are scored.
+SCORED = {"test": "test", "val": "validation"}
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,13 @@ class Scores:
 
     Attributes:
         encoder: Which encoder, in words.
-        knn: For each k the accuracy of the weighted kNN vote.
+        knn: For each k, up to ``n_train``, the accuracy of the weighted kNN vote.
         linear: What the linear probe found.
         n_train: Labelled training images.
         n_test: Labelled test images.
         num_classes: Classes among the training labels.
         feature_width: F.
+        left_out: The values of k that were asked for and are larger than ``n_train``.
     """
 
     encoder: str
@@ -43,6 +46,7 @@ class Scores:
     n_test: int
     num_classes: int
     feature_width: int
+    left_out: tuple[int, ...] = ()
 
 
 def evaluate_encoder(
@@ -64,7 +68,8 @@ def evaluate_encoder(
         test_loader: Labelled images to score.
         seed: Of the training images that are held out to choose the linear probe's penalty.
         device: Where the encoder and the kNN run.
-        k: How many neighbours vote, one score each.
+        k: How many neighbours vote, one score each. Values larger than the number of labelled
+            training images are left out.
         temperature: Of the kNN votes.
         name: What the scores and the messages call this encoder.
 
@@ -73,11 +78,12 @@ def evaluate_encoder(
 
     Raises:
         ValueError: If training or test images have no labels or several classes each, there are
-            fewer training images than k or a single class, a test class is not among the training
-            classes, or features are not finite.
+            fewer training images than every k or a single class, a test class is not among the
+            training classes, or features are not finite.
     """
     train = _usable(extract_features(encoder, train_loader, device=device), "training", name)
-    if not k or max(k) > len(train.labels):
+    usable = [count for count in k if count <= len(train.labels)]
+    if not usable:
         raise ValueError(
             f"kNN with k={list(k)} needs at least one k and as many labelled training images, and "
             f"there are {len(train.labels)}. Use smaller values of k or more training images."
@@ -89,11 +95,11 @@ def evaluate_encoder(
         test.features.to(device),
         train.features.to(device),
         train.labels.to(device),
-        k=k,
+        k=usable,
         num_classes=num_classes,
         temperature=temperature,
     )
-    right = {count: votes[count].argmax(1).cpu() == test.labels for count in k}
+    right = {count: votes[count].argmax(1).cpu() == test.labels for count in usable}
     linear = linear_probe(
         (train.features.numpy(), train.labels.numpy()),
         (test.features.numpy(), test.labels.numpy()),
@@ -107,6 +113,7 @@ def evaluate_encoder(
         n_test=len(test.labels),
         num_classes=len(train.labels.unique()),
         feature_width=train.features.shape[1],
+        left_out=tuple(count for count in k if count not in usable),
     )
 
 
@@ -153,8 +160,18 @@ def evaluate_with_baseline(
     ]
 
 
-def describe_protocol(*, k: Sequence[int], temperature: float, seed: int) -> dict[str, str]:
-    """What every figure of `evaluate_with_baseline` means, in one sentence or two each."""
+def describe_protocol(
+    *, k: Sequence[int], temperature: float, seed: int, split: Literal["test", "val"] = "test"
+) -> dict[str, str]:
+    """What every figure of `evaluate_with_baseline` means, in one sentence or two each.
+
+    Args:
+        k: Which numbers of neighbours vote.
+        temperature: Of the kNN votes.
+        seed: Of the held-out part and of the random weights.
+        split: Which split of the data is scored, as test images.
+    """
+    scored = SCORED[split]
     knn = {
         f"knn_{count}": (
             f"Weighted kNN: the {count} training images with the highest cosine similarity vote "
@@ -166,14 +183,15 @@ def describe_protocol(*, k: Sequence[int], temperature: float, seed: int) -> dic
         "features": (
             "Pooled features of the frozen encoder in eval mode, float32; images resized and "
             "centre-cropped to the encoder's size, normalised, not augmented. Top-1 accuracy on "
-            "the test images."
+            f"the {scored} images"
+            f"{'.' if split == 'test' else ', as the data has no labelled test split.'}"
         ),
         **knn,
         "linear": (
             "L2-regularised multinomial logistic regression (lbfgs) on features standardised by "
             f"the training images. Its C is the best of {GRID[0]:g} to {GRID[-1]:g} ({len(GRID)} "
             f"log-spaced values) on {HELD_OUT:.0%} of the training images, stratified, seed "
-            f"{seed}; then refitted on all of them. Test images are only scored."
+            f"{seed}; then refitted on all of them. {scored.capitalize()} images are only scored."
         ),
         RANDOM: (
             f"The same architecture with untrained weights, seed {seed}, and the same input "
@@ -203,9 +221,7 @@ def _usable(features: Features, split: str, encoder: str) -> Features:
             f"{len(bad)} {split} images, first for number {int(bad.nonzero()[0])} of them: its "
             "weights have diverged, or these images are not what it was trained on."
         )
-    return Features(
-        features.features[labelled], features.labels[labelled], features.index[labelled]
-    )
+    return Features(features.features[labelled], features.labels[labelled])
 
 
 def _check_classes(train: Tensor, test: Tensor) -> None:

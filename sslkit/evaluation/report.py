@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sslkit._version import __version__
-from sslkit.evaluation.protocol import RANDOM, Scores, describe_protocol
+from sslkit.evaluation.protocol import RANDOM, SCORED, Scores, describe_protocol
 
 # Raised whenever a field of the JSON changes its meaning or goes away.
 SCHEMA = 1
@@ -25,10 +25,17 @@ _LIBRARIES = ("torch", "torchvision", "timm", "scikit-learn", "numpy")
 _TEXT_WIDTH = 88
 
 
-def library_versions() -> dict[str, str]:
-    """The versions of everything that a figure may depend on."""
+def library_versions(*more: str) -> dict[str, str]:
+    """The versions of everything that a figure may depend on.
+
+    Args:
+        *more: Distributions beside those that every evaluation depends on.
+
+    Returns:
+        A version for each name, ``unknown`` where that distribution is not installed.
+    """
     versions = {"python": platform.python_version(), "sslkit": __version__}
-    for name in _LIBRARIES:
+    for name in (*_LIBRARIES, *more):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
@@ -42,9 +49,12 @@ class Report:
 
     Attributes:
         checkpoint: The checkpoint that was evaluated.
-        data: What says which images they were, plain values: name or path, splits, limits.
+        data: What says which images they were, plain values under names of your choice: a path,
+            limits. The table writes them as they are and passes over None.
         scores: One entry per encoder, from `evaluate_with_baseline`.
         seed: Of the evaluation.
+        split: Which split of the data was scored: the test images, or where there are none the
+            validation images.
         temperature: Of the kNN votes.
         versions: Library versions.
     """
@@ -53,6 +63,7 @@ class Report:
     data: dict[str, Any]
     scores: Sequence[Scores]
     seed: int
+    split: Literal["test", "val"] = "test"
     temperature: float = 0.07
     versions: dict[str, str] = field(default_factory=library_versions)
 
@@ -63,12 +74,14 @@ class Report:
             "version": SCHEMA,
             "checkpoint": self.checkpoint,
             "data": self.data,
+            "split": SCORED[self.split],
             "n_train": first.n_train,
             "n_test": first.n_test,
             "num_classes": first.num_classes,
             "feature_width": first.feature_width,
             "seeds": {"held_out": self.seed, "random_initialisation": self.seed},
             "protocol": self._protocol(),
+            "notes": self._notes(),
             "rows": [_row(scores) for scores in self.scores],
             "versions": self.versions,
         }
@@ -84,16 +97,23 @@ class Report:
             style = "dim" if scores.encoder == RANDOM else "bold"
             cells = [f"{100 * value:.1f} %" for value in _figures(scores).values()]
             table.add_row(scores.encoder, *cells, style=style)
-        about = ", ".join(f"{name} {value}" for name, value in self.data.items())
+        about = "; ".join(
+            f"{name.replace('_', ' ')}: {f'{value:,}' if type(value) is int else value}"
+            for name, value in self.data.items()
+            if value is not None
+        )
         # The widest binomial standard error among the figures: below it, differences say little.
         spread = max(
             math.sqrt(p * (1 - p) / s.n_test) for s in self.scores for p in _figures(s).values()
         )
-        caption = (
-            f"{about + ': ' if about else ''}{first.n_train:,} training and {first.n_test:,} test "
-            f"images, {first.num_classes} classes; {first.feature_width} features. Up to "
-            f"± {100 * spread:.1f} points of standard error from the number of test images."
-        )
+        scored = SCORED[self.split]
+        lines = [
+            f"{first.n_train:,} training and {first.n_test:,} {scored} images, "
+            f"{first.num_classes} classes; {first.feature_width} features. Up to "
+            f"± {100 * spread:.1f} points of standard error from the number of {scored} images.",
+            *self._notes(),
+        ]
+        caption = "\n".join([about, *lines] if about else lines)
         protocol = Table.grid(padding=(0, 2))
         for name, text in self._protocol().items():
             protocol.add_row(Text(_heading(name), style="bold"), Text(text))
@@ -144,8 +164,19 @@ class Report:
 
     def _protocol(self) -> dict[str, str]:
         return describe_protocol(
-            k=list(self.scores[0].knn), temperature=self.temperature, seed=self.seed
+            k=list(self.scores[0].knn),
+            temperature=self.temperature,
+            seed=self.seed,
+            split=self.split,
         )
+
+    def _notes(self) -> list[str]:
+        first = self.scores[0]
+        return [
+            f"{_heading(f'knn_{k}')} is left out: there are only {first.n_train:,} labelled "
+            "training images."
+            for k in first.left_out
+        ]
 
 
 def _figures(scores: Scores) -> dict[str, float]:

@@ -5,24 +5,31 @@ routes say which of them are encoded (B,F), projected (B,D) and compared; the st
 detached features for the callbacks that watch.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor, nn
 
-from sslkit._version import __version__
 from sslkit.data import Batch, ViewBatch, as_batch
-from sslkit.distributed import gather_objects, rank
+from sslkit.distributed import rank
+from sslkit.methods.branches import Momentum, check_views, follow, targets, through
 from sslkit.methods.finite import FiniteWatch
-from sslkit.methods.optimisation import OptimizerFactory, effective_lr, optimiser_and_schedule
-from sslkit.nn import Encoder
-from sslkit.nn.checkpoint import FORMAT, RECORD
+from sslkit.methods.optimisation import (
+    OptimizerFactory,
+    check_bias_lr_ratio,
+    effective_lr,
+    optimiser_and_schedule,
+    total_steps,
+)
+from sslkit.methods.ranks import keep_queues_local, synchronise_batch_norm
+from sslkit.methods.run_record import resume_record, write_record
+from sslkit.nn import Encoder, MomentumBranch, momentum_at
 from sslkit.objectives import Objective
 from sslkit.optim import LRScaling, Schedule
-from sslkit.seeding import counter_generator, global_seed, restore_rng_state, rng_state
+from sslkit.seeding import counter_generator, global_seed
 from sslkit.views import Views
 
 # Batches between looks at whether the loss is finite, on an accelerator, which a look waits for.
@@ -47,6 +54,18 @@ class JointEmbedding(pl.LightningModule):
         schedule: The factor on the learning rate at each optimiser step.
         exclude_bias_and_norm: Keep biases and normalisation parameters out of weight decay and,
             under LARS, out of adaptation.
+        bias_lr_ratio: Learning rate of biases and normalisation parameters over that of the
+            weights, above 0; they must be excluded to have one of their own.
+        predictor: From the online branch's embeddings to what the objective compares with the
+            targets, (B,D) -> (B,D). With one, targets of the online branch are detached.
+        momentum: How the target branches follow; None takes targets from the online branch.
+        encode_jointly: Encode views of one size together; batch statistics are then joint.
+        project_jointly: The same for the projector and the predictor.
+        sync_batchnorm: On several GPUs, take batch statistics over all of them.
+
+    Raises:
+        ValueError: If ``base_lr`` is not above 0, the momentum is outside [0, 1], or
+            ``bias_lr_ratio`` is not above 0 or has no group of parameters to act on.
     """
 
     def __init__(
@@ -61,10 +80,17 @@ class JointEmbedding(pl.LightningModule):
         lr_scaling: LRScaling,
         schedule: Schedule,
         exclude_bias_and_norm: bool = True,
+        bias_lr_ratio: float = 1.0,
+        predictor: nn.Module | None = None,
+        momentum: Momentum | None = None,
+        encode_jointly: bool = False,
+        project_jointly: bool = False,
+        sync_batchnorm: bool = True,
     ) -> None:
         super().__init__()
         if not base_lr > 0:
             raise ValueError(f"base_lr must be above 0, got {base_lr}.")
+        check_bias_lr_ratio(bias_lr_ratio, exclude_bias_and_norm)
         self.encoder = encoder
         self.projector = projector
         self.objective = objective
@@ -74,11 +100,23 @@ class JointEmbedding(pl.LightningModule):
         self.lr_scaling: LRScaling = lr_scaling
         self.schedule = schedule
         self.exclude_bias_and_norm = exclude_bias_and_norm
+        self.bias_lr_ratio = bias_lr_ratio
+        self.predictor = predictor
+        self.momentum = momentum
+        self.encode_jointly = encode_jointly
+        self.project_jointly = project_jointly
+        self.sync_batchnorm = sync_batchnorm
         # Training batches drawn so far: names the draw of the next batch's views.
         self.batches_drawn = 0
         self._finite = FiniteWatch()
-        if encoder.image_size is None and len(set(views.sizes)) == 1:
-            encoder.image_size = views.sizes[0]
+        encoder.fit_to(views.sizes)  # before the momentum branches copy it
+        self.momentum_branches = nn.ModuleList()
+        if momentum is not None:
+            momentum_at(0, base=momentum.base, total_steps=1, schedule=momentum.schedule)  # checks
+            self.momentum_branches.extend(
+                MomentumBranch((encoder, projector), shuffle=momentum.shuffle)
+                for _ in targets(objective.routes)
+            )
 
     # --- data ---------------------------------------------------------------------------------
 
@@ -95,10 +133,14 @@ class JointEmbedding(pl.LightningModule):
         mean, std = getattr(data, "mean", None), getattr(data, "std", None)
         if mean is not None and std is not None:
             self.views.set_statistics(mean, std)
+        if self.sync_batchnorm:
+            synchronise_batch_norm(self, self.trainer)
+        keep_queues_local(self)
         size = sum(p.numel() for p in self.encoder.parameters()) / 1e6
         rank_zero_info(
             f"{type(self).__name__}: {self.encoder.name} with {size:.2f} million parameters and "
-            f"{self.encoder.num_features} features, {self.objective}."
+            f"{self.encoder.num_features} features, {type(self.objective).__name__}"
+            f"({self.objective.extra_repr()})."
         )
         if self.views.mean is not None and self.views.std is not None:
             self.encoder.set_statistics(self.views.mean.tolist(), self.views.std.tolist())
@@ -124,28 +166,15 @@ class JointEmbedding(pl.LightningModule):
             ValueError: If the batch has one image, or not the views that the objective needs.
             FloatingPointError: If the loss is not finite; names the quantity that went first.
         """
-        routes = self.objective.routes
-        needed = sorted({*routes.online, *routes.target})
-        if max(needed) >= len(batch.views):
-            raise ValueError(
-                f"{type(self.objective).__name__} needs {max(needed) + 1} views of each image and "
-                f"the batch has {len(batch.views)}."
-            )
+        check_views(batch.views, self)
         images = len(batch.views[0])
-        if images < 2:
-            raise ValueError(
-                f"{type(self).__name__} got a batch of {images} image, which has nothing to be "
-                "compared with: use a batch_size of at least 2 (better 64 or more)."
+        features, online, target = self._embed(batch.views)
+        with torch.autocast(online.device.type, enabled=False):
+            online, target = (
+                x.to(torch.promote_types(x.dtype, torch.float32)) for x in (online, target)
             )
-        features = self._encode([batch.views[i] for i in needed])
-        z = self.projector(features.flatten(0, 1)).unflatten(0, features.shape[:2])
-        with torch.autocast(z.device.type, enabled=False):
-            z = z.to(torch.promote_types(z.dtype, torch.float32))
-            # Without a momentum branch, targets are embeddings of the online one.
-            online = z[[needed.index(view) for view in routes.online]]
-            target = z[[needed.index(view) for view in routes.target]]
             result = self.objective(online, target, batch)
-        self._finite.watch(features=features, embeddings=z, loss=result["loss"])
+        self._finite.watch(features=features, embeddings=online, loss=result["loss"])
         if self.device.type == "cpu" or batch_idx % _CHECK_EVERY == 0:
             self._finite.check(self.global_step)
         self._log_step(result, images)
@@ -160,17 +189,33 @@ class JointEmbedding(pl.LightningModule):
         """Check before the epoch's checkpoint is written, so that none holds a diverged network."""
         self._finite.check(self.global_step)
 
-    def _encode(self, views: list[Tensor]) -> Tensor:
-        # Jointly, as SimCLR's code does: batch statistics are those of both views together.
-        features = self.encoder(torch.cat(views))
-        return features.unflatten(0, (len(views), -1))
+    def _embed(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Views along their routes: features (V,B,F), online (Vo,B,D), target (Vt,B,D)."""
+        routes = self.objective.routes
+        following = bool(self.momentum_branches)
+        # Without a momentum branch, targets are embeddings of the online one.
+        encoded = sorted({*routes.online} if following else {*routes.online, *routes.target})
+        features = through(self.encoder, [views[i] for i in encoded], jointly=self.encode_jointly)
+        z = through(self.projector, features.unbind(), jointly=self.project_jointly)
+        p = z
+        if self.predictor is not None:
+            p = through(self.predictor, z.unbind(), jointly=self.project_jointly)
+        online = p[[encoded.index(view) for view in routes.online]]
+        if following:
+            branches = zip(self.momentum_branches, targets(routes), strict=True)
+            target = [through(b, [views[i] for i in v], jointly=False) for b, v in branches]
+            return features, online, torch.cat(target)
+        fixed = z if self.predictor is None else z.detach()
+        return features, online, fixed[[encoded.index(view) for view in routes.target]]
 
     def _log_step(self, result: dict[str, Tensor], images: int) -> None:
         self.log("train/loss", result["loss"].detach(), prog_bar=True, batch_size=images)
         for name, value in result.items():
             if name != "loss" and value.ndim == 0:
                 self.log(f"train/{name}", value, batch_size=images)
-        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=images)
+        # On the host: a number would be copied to the device and waited for.
+        lr = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.log("train/lr", lr, batch_size=images)
 
     def validation_step(
         self, batch: Batch | ViewBatch, batch_idx: int, dataloader_idx: int = 0
@@ -193,43 +238,25 @@ class JointEmbedding(pl.LightningModule):
             effective_lr(self.trainer, self.base_lr, self.lr_scaling),
             self.schedule,
             exclude_bias_and_norm=self.exclude_bias_and_norm,
+            bias_lr_ratio=self.bias_lr_ratio,
         )
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """An optimiser step, after which the momentum branches follow once."""
+        step = self.trainer.global_step  # steps before this one
+        super().optimizer_step(*args, **kwargs)
+        if self.momentum is None:
+            return
+        branches = cast(Iterable[MomentumBranch], self.momentum_branches)
+        online = (self.encoder, self.projector)
+        follow(branches, online, self.momentum, step, total_steps(self.trainer))
 
     # --- state --------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what rebuilds the encoder and what a resumed run must find again, as plain values."""
-        checkpoint[RECORD] = {
-            "format": FORMAT,
-            "version": __version__,
-            "method": type(self).__name__,
-            "encoder": self.encoder.spec(),
-            "batches_drawn": self.batches_drawn,
-            "rng": gather_objects(rng_state()),
-        }
+        """Add what rebuilds the encoder and what a resumed run must find again."""
+        write_record(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint is of this configuration, then take over counters and RNG."""
-        record = checkpoint.get(RECORD)
-        if record is None:
-            raise ValueError(
-                "the checkpoint was not written by this toolkit; it cannot be resumed."
-            )
-        if record["method"] != type(self).__name__:
-            raise ValueError(
-                f"the checkpoint is of {record['method']} and this run is of "
-                f"{type(self).__name__}: resume with the configuration that wrote it."
-            )
-        differing = [
-            f"{key} {record['encoder'].get(key)!r} in the checkpoint, {value!r} here"
-            for key, value in self.encoder.spec().items()
-            if record["encoder"].get(key) != value
-        ]
-        if differing:
-            raise ValueError(
-                f"the checkpoint is of another architecture ({'; '.join(differing)}): resume with "
-                "the configuration that wrote it, or train anew without ckpt_path."
-            )
-        self.batches_drawn = record["batches_drawn"]
-        if self.trainer.state.fn == TrainerFn.FITTING and rank() < len(record["rng"]):
-            restore_rng_state(record["rng"][rank()])
+        """Check that the checkpoint is of this configuration, then take over its counters."""
+        resume_record(self, checkpoint)

@@ -1,12 +1,12 @@
 """From a recipe's base rate to an optimiser and a schedule per step, and a line that says so."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities import rank_zero_info
-from torch import nn
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -88,30 +88,79 @@ def optimiser_and_schedule(
     schedule: Schedule,
     *,
     exclude_bias_and_norm: bool,
+    bias_lr_ratio: float = 1.0,
 ) -> dict[str, Any]:
-    """What Lightning's ``configure_optimizers`` returns; the schedule steps with the optimiser."""
+    """What Lightning's ``configure_optimizers`` returns; the schedule steps with the optimiser.
+
+    Args:
+        module: Holder of the parameters.
+        factory: Builds the optimiser from parameter groups.
+        lr: Learning rate of the weights, already scaled.
+        schedule: The factor on every group's rate at each optimiser step.
+        exclude_bias_and_norm: See `sslkit.optim.parameter_groups`.
+        bias_lr_ratio: The excluded parameters' rate is this times ``lr``.
+
+    Raises:
+        ValueError: If the optimiser was given a learning rate of its own.
+    """
     trainer = module.trainer
     steps, steps_per_epoch = total_steps(trainer), epoch_steps(trainer)
     groups = parameter_groups(module, exclude_bias_and_norm=exclude_bias_and_norm)
     optimiser = factory(groups)
+    _check_no_lr(optimiser)
     for group in optimiser.param_groups:
-        group["lr"] = lr
-    _announce(optimiser, module, steps)
-    scheduler = LambdaLR(
-        optimiser,
-        lambda step: schedule.factor(step, total_steps=steps, steps_per_epoch=steps_per_epoch),
-    )
+        group["lr"] = lr * (bias_lr_ratio if group.get("excluded") else 1.0)
+    _announce(optimiser, steps, bias_lr_ratio)
+
+    def factor(step: int) -> float:
+        return schedule.factor(step, total_steps=steps, steps_per_epoch=steps_per_epoch)
+
+    highest = max(factor(step) for step in range(0, steps, max(1, steps // 1000)))
+    if highest < 0.9:
+        rank_zero_warn(
+            f"In {steps} steps the schedule reaches {highest:.0%} of the learning rate: shorten "
+            "its warm-up (model.schedule.warmup_epochs) or lengthen the run."
+        )
+    scheduler = LambdaLR(optimiser, factor)
     return {
         "optimizer": optimiser,
         "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
     }
 
 
-def _announce(optimiser: Optimizer, module: nn.Module, steps: int) -> None:
+def check_bias_lr_ratio(ratio: float, exclude_bias_and_norm: bool) -> None:
+    """Refuse a ratio that is not above 0, or that no group of parameters would take.
+
+    Raises:
+        ValueError: Says which of the two.
+    """
+    if not (math.isfinite(ratio) and ratio > 0):
+        raise ValueError(f"bias_lr_ratio must be above 0, got {ratio}: 1 is the weights' rate.")
+    if ratio != 1 and not exclude_bias_and_norm:
+        raise ValueError(
+            f"bias_lr_ratio={ratio} needs biases and normalisation in a group of their own: set "
+            "exclude_bias_and_norm=True, or leave bias_lr_ratio at 1."
+        )
+
+
+def _check_no_lr(optimiser: Optimizer) -> None:
+    """Refuse a learning rate of the optimiser's own, which nothing would read."""
+    default = inspect.signature(type(optimiser)).parameters["lr"].default
+    given = optimiser.defaults["lr"]
+    if given != default:
+        raise ValueError(
+            f"the optimiser was given lr={given}, which would not be used: base_lr, lr_scaling and "
+            "the schedule decide. Remove it, and set base_lr (with lr_scaling none, if it is the "
+            "final rate)."
+        )
+
+
+def _announce(optimiser: Optimizer, steps: int, ratio: float) -> None:
     excluded = sum(len(g["params"]) for g in optimiser.param_groups if g.get("excluded"))
     total = sum(len(g["params"]) for g in optimiser.param_groups)
+    rate = "" if ratio == 1 else f", {ratio:g} x the learning rate on the others"
     decay = max(g.get("weight_decay", 0.0) for g in optimiser.param_groups)
     rank_zero_info(
         f"Optimiser: {type(optimiser).__name__} for {steps} steps, weight decay {decay:g} on "
-        f"{total - excluded} of {total} tensors."
+        f"{total - excluded} of {total} tensors{rate}."
     )

@@ -3,5 +3,18 @@
 from sslkit.nn.checkpoint import load_encoder, read_checkpoint
 from sslkit.nn.encoders import Encoder
 from sslkit.nn.heads import MLPHead
+from sslkit.nn.momentum import MomentumBranch, MomentumSchedule, momentum_at
+from sslkit.nn.queue import Queue
+from sslkit.nn.split_batch_norm import split_batch_norm
 
-__all__ = ["Encoder", "MLPHead", "load_encoder", "read_checkpoint"]
+__all__ = [
+    "Encoder",
+    "MLPHead",
+    "MomentumBranch",
+    "MomentumSchedule",
+    "Queue",
+    "load_encoder",
+    "momentum_at",
+    "read_checkpoint",
+    "split_batch_norm",
+]

@@ -1,12 +1,13 @@
 """From a training checkpoint back to its encoder, without running anything of the file's."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sslkit.nn.backbone import one_line
 from sslkit.nn.encoders import Encoder
+from sslkit.nn.weights import load_strictly
 
 # Raised whenever the layout of the record below changes in a way that old readers cannot read.
 FORMAT = 1
@@ -31,22 +32,31 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
         raise FileNotFoundError(f"checkpoint: there is no file {path}.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except OSError:
+        raise
+    except Exception as error:  # a damaged or hostile file may raise anything
         raise ValueError(
-            f"checkpoint: {path} cannot be read as tensors and plain values ({reason}). It is "
-            "damaged, is no checkpoint, or would run code when loaded; it was not loaded."
+            f"checkpoint: {path} cannot be read as tensors and plain values "
+            f"({one_line(error)}). It is damaged, is no checkpoint, or would run code when loaded; "
+            "it was not loaded."
         ) from error
     record = checkpoint.get(RECORD) if isinstance(checkpoint, dict) else None
-    if not isinstance(record, dict) or "encoder" not in record:
+    if not isinstance(record, dict) or not isinstance(record.get("encoder"), dict):
         raise ValueError(
             f"checkpoint: {path} was not written by a run of this toolkit (it has no "
-            f"{RECORD!r} record). Plain backbone weights go into the encoder's `weights`."
+            f"{RECORD!r} record of an encoder). Plain backbone weights go into the encoder's "
+            "`weights`."
         )
-    if record["format"] > FORMAT:
+    version = record.get("format")
+    if type(version) is not int or not isinstance(checkpoint.get("state_dict"), dict):
         raise ValueError(
-            f"checkpoint: {path} has format {record['format']} and this version reads "
-            f"up to {FORMAT}; it was written by version {record['version']}. Upgrade to read it."
+            f"checkpoint: {path} has a damaged {RECORD!r} record (format {version!r}) or no "
+            "weights; it was not loaded."
+        )
+    if version > FORMAT:
+        raise ValueError(
+            f"checkpoint: {path} has format {version} and this version reads up to {FORMAT}; it "
+            f"was written by version {record.get('version')}. Upgrade to read it."
         )
     return checkpoint
 
@@ -62,12 +72,22 @@ def load_encoder(path: Path | str) -> Encoder:
         ValueError: If the file is no checkpoint of this toolkit or does not fit its specification.
     """
     checkpoint = read_checkpoint(path)
-    encoder = Encoder.from_spec(checkpoint[RECORD]["encoder"])
+    try:
+        encoder = Encoder.from_spec(checkpoint[RECORD]["encoder"])
+    except ValueError as error:
+        raise ValueError(
+            f"checkpoint: the encoder that {path} describes cannot be built: {error}"
+        ) from error
     prefix = "encoder."
     weights = {
         name.removeprefix(prefix): tensor
         for name, tensor in checkpoint["state_dict"].items()
-        if name.startswith(prefix)
+        if isinstance(name, str) and name.startswith(prefix)
     }
-    encoder.load_state_dict(weights)
+    load_strictly(
+        encoder,
+        weights,
+        problem=f"checkpoint: the weights in {path} are not of the encoder that it describes",
+        advice="The file was changed after it was written, or by another version of timm.",
+    )
     return encoder.eval()

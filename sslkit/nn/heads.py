@@ -82,9 +82,10 @@ def _hidden_norm(norm: Norm, width: int) -> list[nn.Module]:
     if norm == "batch":
         return [nn.BatchNorm1d(width)]
     if norm == "group":
-        if width % 16:
+        if width % 16 or width < 32:
             raise ValueError(
-                f"norm='group' uses 16 groups, which do not divide a width of {width}."
+                "norm='group' uses 16 groups of at least 2 values (one alone is always 0), and the "
+                f"hidden width is {width}: use a multiple of 16 from 32 on."
             )
         return [nn.GroupNorm(16, width)]
     return []

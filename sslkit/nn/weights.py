@@ -1,9 +1,13 @@
-"""Backbone weights from a local file, strict on everything but the classifier."""
+"""Weights from files: plain tensors, strict on everything but a classifier."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from timm.models import load_state_dict
 from torch import Tensor, nn
+
+from sslkit.nn.backbone import one_line
 
 # How files of this toolkit name the backbone's tensors.
 BACKBONE_PREFIX = "encoder.backbone."
@@ -21,27 +25,90 @@ def load_backbone_weights(backbone: nn.Module, path: Path | str) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If tensors of the backbone are missing in the file or have another shape.
+        ValueError: If it cannot be read safely, if tensors of the backbone are missing in it or
+            have another shape, or if it has tensors that are neither the backbone's nor the
+            classifier's.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"weights: there is no file {path}.")
-    state: dict[str, Tensor] = load_state_dict(str(path), use_ema=False, weights_only=True)
+    state = _read(path)
     if any(name.startswith(BACKBONE_PREFIX) for name in state):
         state = {
             name.removeprefix(BACKBONE_PREFIX): tensor
             for name, tensor in state.items()
             if name.startswith(BACKBONE_PREFIX)
         }
-    own = backbone.state_dict()
-    wrong_shape = [n for n in own if n in state and own[n].shape != state[n].shape]
+    load_strictly(
+        backbone,
+        state,
+        aside=_classifier(backbone),
+        problem=f"weights: {path.name} does not fit this backbone",
+        advice="Check the encoder's name, options, in_channels, image_size, norm and small_images.",
+    )
+
+
+def load_strictly(
+    module: nn.Module,
+    state: Mapping[str, Any],
+    *,
+    aside: Iterable[str] = (),
+    problem: str,
+    advice: str,
+) -> None:
+    """Load tensors by their names, all of them and no others.
+
+    Args:
+        module: What they are loaded into.
+        state: The tensors.
+        aside: Beginnings of the names that may be left over.
+        problem: The beginning of the error message.
+        advice: Its end.
+
+    Raises:
+        ValueError: If one is missing, has another shape, is no tensor, or is left over.
+    """
+    own = {n: x for n, x in module.state_dict().items() if isinstance(x, Tensor)}
     missing = [n for n in own if n not in state]
-    if wrong_shape or missing:
-        first = (wrong_shape + missing)[0]
+    wrong = [n for n in own if n in state and getattr(state[n], "shape", None) != own[n].shape]
+    extra = [n for n in state if n not in own and not n.startswith(tuple(aside))]
+    if missing or wrong or extra:
+        first = [f"first {names[0]}" if names else "" for names in (missing, wrong, extra)]
+        counts = [
+            f"{len(names)} {what} ({where})"
+            for names, what, where in zip(
+                (missing, wrong, extra),
+                (f"of its {len(own)} tensors are missing", "have another shape", "are unknown"),
+                first,
+                strict=True,
+            )
+            if names
+        ]
+        raise ValueError(f"{problem}: {', '.join(counts)}. {advice}")
+    module.load_state_dict({n: state[n] for n in own}, strict=True)
+
+
+def _classifier(backbone: nn.Module) -> list[str]:
+    """Beginnings of the names that a classifier's tensors have; some models have two."""
+    config: Any = getattr(backbone, "pretrained_cfg", {})
+    layers = config.get("classifier") or ()
+    layers = (layers,) if isinstance(layers, str) else layers
+    # In "head.fc", a normalisation beside the last layer may be left out with it.
+    return [f"{layer.rpartition('.')[0] or layer}." for layer in layers]
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        state = load_state_dict(str(path), use_ema=False, weights_only=True)
+        tensors = {str(name): x for name, x in state.items() if isinstance(x, Tensor)}
+    except OSError:
+        raise
+    except Exception as error:  # a damaged or hostile file may raise anything
         raise ValueError(
-            f"weights: {path.name} does not fit this backbone: {len(missing)} of {len(own)} "
-            f"tensors "
-            f"are missing and {len(wrong_shape)} have another shape (first: {first}). Check the "
-            "encoder's name, options, in_channels and small_images."
-        )
-    backbone.load_state_dict({name: state[name] for name in own})
+            f"weights: {path} cannot be read as tensors and plain values "
+            f"({one_line(error)}). It is damaged, holds no weights, or would run code when loaded; "
+            "it was not loaded."
+        ) from error
+    if not tensors:
+        raise ValueError(f"weights: {path} holds no tensors by name, so no weights.")
+    return tensors

@@ -2,12 +2,20 @@
 
 from sslkit.optim.lars import LARS
 from sslkit.optim.parameter_groups import parameter_groups
-from sslkit.optim.schedules import Constant, LRScaling, Schedule, WarmupCosine, scaled_lr
+from sslkit.optim.schedules import (
+    Constant,
+    LRScaling,
+    MultiStep,
+    Schedule,
+    WarmupCosine,
+    scaled_lr,
+)
 
 __all__ = [
     "LARS",
     "Constant",
     "LRScaling",
+    "MultiStep",
     "Schedule",
     "WarmupCosine",
     "parameter_groups",

@@ -6,7 +6,7 @@ from sslkit.views.flip import HorizontalFlip
 from sslkit.views.grayscale import RandomGrayscale
 from sslkit.views.jitter import ColorJitter
 from sslkit.views.operation import Operation
-from sslkit.views.recipes import BYOLViews, MoCoV2Views, SimCLRViews
+from sslkit.views.papers import BYOLViews, MoCoV1Views, MoCoV2Views, SimCLRViews, WMSEViews
 from sslkit.views.solarize import Solarize
 from sslkit.views.view import View
 from sslkit.views.views import Views
@@ -16,6 +16,7 @@ __all__ = [
     "ColorJitter",
     "GaussianBlur",
     "HorizontalFlip",
+    "MoCoV1Views",
     "MoCoV2Views",
     "Operation",
     "RandomGrayscale",
@@ -24,4 +25,5 @@ __all__ = [
     "Solarize",
     "View",
     "Views",
+    "WMSEViews",
 ]

@@ -1,4 +1,5 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -167,3 +168,16 @@ def test_the_sanity_check_is_not_scored(watch):
 
     watch(Sees(), epochs=1, num_sanity_val_steps=2)
     assert calls == [(True, False), (False, True)]
+
+
+def test_features_without_a_dimension_of_views_are_one_view():
+    probe, flat = OnlineProbe(num_classes=3), OnlineProbe(num_classes=3)
+    trainer, module = SimpleNamespace(datamodule=None), SimpleNamespace(log=lambda *a, **k: None)
+    features, label = torch.randn(6, 4), torch.arange(6) % 3
+    for callback, given in ((probe, features[None]), (flat, features)):
+        callback.setup(trainer, module, "fit")
+        outputs = {"features": given, "label": label}
+        callback.on_train_batch_end(trainer, module, outputs, None, 0)
+    weights = [callback.state_dict()["weights"]["weight"] for callback in (probe, flat)]
+    assert torch.equal(*weights)
+    assert weights[0].any()

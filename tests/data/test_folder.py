@@ -94,3 +94,37 @@ def test_folder_of_other_files_says_what_it_holds(tmp_path):
         (tmp_path / name).write_text("")
     with pytest.raises(ValueError, match=r"It holds a.tar, b.tar, c.tar and 1 more.*\.png"):
         ImageFolder(tmp_path)
+
+
+def test_links_that_lead_back_are_passed_over(tmp_path):
+    for name in ("a/1.png", "a/deep/2.png", "b/1.png"):
+        put(tmp_path / name)
+    (tmp_path / "b" / "root").symlink_to(tmp_path)
+    (tmp_path / "a" / "deep" / "up").symlink_to(tmp_path / "a")
+    (tmp_path / "self").symlink_to(tmp_path)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    folder = ImageFolder(tmp_path)
+    assert folder.classes == ["a", "b"]
+    assert [os.path.relpath(folder.path(i), tmp_path) for i in range(len(folder))] == [
+        "a/1.png",
+        "a/deep/2.png",
+        "b/1.png",
+    ]
+
+
+def test_links_to_other_folders_are_followed(tmp_path):
+    put(tmp_path / "elsewhere" / "1.png")
+    put(tmp_path / "root" / "a" / "1.png")
+    (tmp_path / "root" / "b").symlink_to(tmp_path / "elsewhere")
+    assert ImageFolder(tmp_path / "root").classes == ["a", "b"]
+    put(tmp_path / "root" / "b" / "2.png")
+    assert len(ImageFolder(tmp_path / "root")) == 3
+
+
+def test_an_image_that_is_a_link_to_itself_is_an_unreadable_image(tmp_path):
+    put(tmp_path / "0.png")
+    (tmp_path / "1.png").symlink_to(tmp_path / "1.png")
+    folder = ImageFolder(tmp_path)
+    assert len(folder) == 2
+    with pytest.raises(OSError, match=r"1\.png"):
+        folder[1]

@@ -1,3 +1,7 @@
+import gc
+import logging
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -30,8 +34,9 @@ def arrays(size=20, classes=4, shape=(4, 4)):
 class Plain(torch.utils.data.Dataset):
     """A user's data set that tells nothing beforehand."""
 
-    def __init__(self, source):
+    def __init__(self, source, **attributes):
         self.source = source
+        vars(self).update(attributes)
 
     def __len__(self):
         return len(self.source)
@@ -123,6 +128,63 @@ def test_hold_out_after_limit(resident_bytes):
     other = [Library({"train": arrays()}, given, seed)["val"].rows.tolist() for seed in (1, 2)]
     assert val == again
     assert other != [val, val]
+
+
+def said(caplog, *args):
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        library = Library(*args)
+    return library, [line for line in caplog.messages if "`val_fraction`" in line]
+
+
+def test_hold_out_where_labels_are_known_only_by_reading(caplog):
+    given = options(val_fraction=0.25, resident_bytes=0)
+    source = Plain(arrays(), classes=["a", "b", "c", "d"])
+    library, lines = said(caplog, {"train": source}, given, 0)
+    assert library.sizes() == {"train": 15, "val": 5}
+    assert len(lines) == 1 and "at random, not balanced by class" in lines[0]
+    assert is_labelled(library["val"])
+
+
+def test_the_reason_for_holding_out_nothing_is_true(caplog):
+    given = options(val_fraction=0.25, resident_bytes=0)
+    library, lines = said(caplog, {"train": Plain(arrays())}, given, 0)
+    assert library.sizes() == {"train": 20}
+    assert len(lines) == 1 and "known only by reading" in lines[0] and "`classes`" in lines[0]
+    bare = Plain(ImageArrays({"x": np.zeros((20, 4, 4), np.uint8)}))
+    library, lines = said(caplog, {"train": bare}, given, 0)
+    assert library.sizes() == {"train": 20}
+    assert len(lines) == 1 and "without labels there is nothing to validate" in lines[0]
+
+
+def test_only_labelled_images_are_held_out():
+    labels = np.where(np.arange(40) < 20, np.arange(40) % 2, -1)
+    source = ImageArrays({"x": np.zeros((40, 4, 4), np.uint8), "y": labels})
+    library = Library({"train": source}, options(val_fraction=0.2), 0)
+    assert sorted(library["val"].labels.tolist()) == [0, 0, 1, 1]
+    assert len(library["train"]) == 36
+
+
+def test_nothing_that_could_be_held_out():
+    with pytest.raises(ValueError, match=r"`val_fraction` is 0\.5, but no class has two training"):
+        Library({"train": arrays(4)}, options(val_fraction=0.5), 0)
+
+
+def test_a_source_is_let_go_when_its_images_are_in_memory():
+    sources = {"train": arrays(shape=(4, 4, 3)), "test": arrays(shape=(4, 4, 3))}
+    held = {split: weakref.ref(source) for split, source in sources.items()}
+    library = Library(sources, options(val_fraction=0.5), 0)
+    del sources
+    gc.collect()
+    assert held["train"]() is None and held["test"]() is not None
+    assert library.sizes() == {"train": 12, "val": 8, "test": 20}
+    assert len(library["test"]) == 20
+    gc.collect()
+    assert held["test"]() is None
+    assert "test" in library
+    assert library.sizes()["test"] == 20
+    streamed = Library({"train": arrays()}, options(resident_bytes=0), 0)
+    assert len(streamed["train"].source) == 20
 
 
 def test_a_validation_split_makes_the_hold_out_needless():

@@ -1,5 +1,7 @@
+import gc
 import logging
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -107,7 +109,7 @@ def test_mean_and_std_are_those_of_the_training_images():
 
 
 def test_streamed_statistics_come_from_a_fixed_sample(monkeypatch):
-    monkeypatch.setattr("sslkit.data.module._SAMPLE_SIZE", 8)
+    monkeypatch.setattr("sslkit.data.statistics._SAMPLE_SIZE", 8)
     found = []
     for seed in (1, 2):
         data = ImageDataModule(arrays(), batch_size=4, resident_gb=0, workers=0, seed=seed)
@@ -140,7 +142,7 @@ def test_epochs_differ_and_repeat_with_the_seed(monkeypatch):
 def test_evaluation_is_in_order_and_complete(tmp_path):
     data = ImageDataModule(arrays(), test_source=arrays(), batch_size=8, val_fraction=0.25)
     assert flat(indices(data.eval_dataloader("test"))) == list(range(20))
-    assert len(flat(indices(data.eval_dataloader("train")))) == 15
+    assert len(flat(indices(data.eval_dataloader("train")))) == 16
     assert indices(data.eval_dataloader("test", limit=4)) == [[0, 5, 10, 15]]
     assert len(flat(indices(data.eval_dataloader("test", limit=99)))) == 20
 
@@ -148,9 +150,90 @@ def test_evaluation_is_in_order_and_complete(tmp_path):
 def test_evaluation_of_a_split_that_is_not_there():
     data = ImageDataModule(arrays(), batch_size=4)
     with pytest.raises(
-        ValueError, match=r"no test split: the data has train\. Give a `test_source"
+        ValueError, match=r"no test split: the data has train\. Give a `test_source.*Validation im"
     ):
         data.eval_dataloader("test")
+    with pytest.raises(ValueError, match=r"no val split.*a `source` with a val split\.$"):
+        data.eval_dataloader("val")
+
+
+@pytest.mark.parametrize("resident_gb", [1.0, 0.0])
+def test_training_images_together_with_those_held_out_of_them(resident_gb):
+    options = {"batch_size": 8, "resident_gb": resident_gb, "workers": 0}
+    data = ImageDataModule(arrays(), val_fraction=0.25, **options)
+    both = data.eval_dataloader("train_and_held_out")
+    assert flat(indices(both)) == list(range(20))
+    assert torch.cat([batch.label for batch in both]).tolist() == [0, 1, 2, 3] * 5
+    assert indices(data.eval_dataloader("train_and_held_out", limit=4)) == [[0, 5, 10, 15]]
+    assert "train_and_held_out" not in data.splits()
+    data = ImageDataModule(arrays(), val_source=arrays(), val_fraction=0.25, **options)
+    assert len(flat(indices(data.eval_dataloader("train_and_held_out")))) == 20
+    assert len(flat(indices(data.eval_dataloader("train")))) == 20
+    data = ImageDataModule(arrays(), val_fraction=0.5, limit=6, **options)
+    assert flat(indices(data.eval_dataloader("train_and_held_out"))) == list(range(6))
+
+
+@pytest.mark.parametrize("resident_gb", [1.0, 0.0])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, None),
+        ({"val_fraction": 0.25}, None),
+        ({"test_source": arrays()}, "test"),
+        ({"val_source": arrays(), "test_source": arrays()}, "test"),
+        ({"val_source": arrays()}, "val"),
+        ({"val_source": arrays(), "val_fraction": 0.25}, "val"),
+        ({"val_source": arrays(), "test_source": arrays(labelled=False)}, "val"),
+        ({"val_source": arrays(labelled=False), "test_source": arrays(labelled=False)}, None),
+        ({"val_fraction": 0.25, "test_source": Pictures([Image.new("L", (6, 6))])}, None),
+        ({"test_source": Pictures([(Image.new("L", (6, 6)), 1)])}, "test"),
+    ],
+)
+def test_which_split_evaluation_scores(options, expected, resident_gb):
+    data = ImageDataModule(arrays(), batch_size=8, resident_gb=resident_gb, workers=0, **options)
+    assert data.evaluation_split() == expected
+    if expected is not None:
+        assert len(flat(indices(data.eval_dataloader(expected)))) in (1, 20)
+
+
+def test_unlabelled_training_images_leave_nothing_to_score():
+    data = ImageDataModule(arrays(labelled=False), test_source=arrays(), batch_size=8)
+    assert data.evaluation_split() is None
+
+
+def test_the_layout_of_imagenet_is_scored_on_val(tmp_path):
+    root = put(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/2.png", "val/b/2.png")
+    assert ImageDataModule(root).evaluation_split() == "val"
+    put(tmp_path, "test/3.png", "test/4.png")
+    assert ImageDataModule(root).evaluation_split() == "val"
+
+
+def test_the_source_is_let_go_when_its_images_are_in_memory():
+    source = arrays()
+    held = weakref.ref(source)
+    data = ImageDataModule(source, batch_size=4)
+    data.setup()
+    del source
+    gc.collect()
+    assert held() is None
+    assert data.description == "ImageArrays"
+    assert len(indices(data.train_dataloader())) == 5
+
+
+def test_what_a_report_calls_the_data(tmp_path):
+    assert ImageDataModule("quickstart").description == "quickstart"
+    assert ImageDataModule(tmp_path).description == str(tmp_path)
+
+
+def test_the_users_warning_filters_stay_as_they_are():
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        before = list(warnings.filters)
+        data = ImageDataModule(arrays(), val_source=arrays(), batch_size=4)
+        data.setup()
+        for loader in (data.train_dataloader(), data.val_dataloader()):
+            next(iter(loader))
+        assert list(warnings.filters) == before
 
 
 @pytest.mark.parametrize(
@@ -229,6 +312,41 @@ def test_bad_images_in_a_folder(tmp_path):
         assert [len(batch) for batch in indices(streamed.train_dataloader())] == [5]
     with pytest.warns(UserWarning, match=r"b/0\.png cannot be read.*on_bad_image: skip"):
         assert indices(streamed.eval_dataloader("train")) == [[0, 1, 3, 4]]
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_oversized_images_in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    put(tmp_path, "0.png", "1.png", "3.png")
+    root = put(tmp_path, "2.png", size=(20, 20))
+    options = {"batch_size": 4, "mean": [0.5], "std": [0.5], "workers": 0}
+    for resident_gb in (1.0, 0.0):
+        data = ImageDataModule(root, resident_gb=resident_gb, **options)
+        with pytest.raises(ValueError, match=r"2\.png cannot be read.*exceeds limit.*on_bad_image"):
+            indices(data.eval_dataloader("train"))
+        data = ImageDataModule(root, resident_gb=resident_gb, on_bad_image="skip", **options)
+        with pytest.warns(UserWarning, match=r"2\.png cannot be read"):
+            assert indices(data.eval_dataloader("train")) == [[0, 1, 3]]
+
+
+class Damaged(Pictures):
+    """A user's data set whose reader fails on its third item."""
+
+    def __getitem__(self, position):
+        if position == 2:
+            raise SyntaxError("broken PNG file")
+        return super().__getitem__(position)
+
+
+def test_bad_images_of_a_users_data_set_in_workers():
+    source = Damaged([Image.new("L", (6, 6))] * 4)
+    options = {"batch_size": 4, "mean": [0.5], "std": [0.5], "workers": 1, "resident_gb": 0.0}
+    data = ImageDataModule(source, **options)
+    with pytest.raises(ValueError, match=r"^Item 2 of Damaged cannot be read.*broken PNG file"):
+        indices(data.eval_dataloader("train"))
+    data = ImageDataModule(source, on_bad_image="skip", **options)
+    with pytest.warns(UserWarning, match="Item 2 of Damaged cannot be read"):
+        assert indices(data.eval_dataloader("train")) == [[0, 1, 3]]
 
 
 def test_mixed_sizes_without_resize(tmp_path):

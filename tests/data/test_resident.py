@@ -70,6 +70,13 @@ def test_arrays_are_used_without_a_copy():
     assert store.images.data_ptr() == images.ctypes.data
 
 
+def test_a_part_of_the_arrays_does_not_hold_the_rest():
+    images = np.arange(80, dtype=np.uint8).reshape(5, 4, 4)
+    store = load_resident(ImageArrays({"x": images}), 3, wanted(), LABELS, "error")
+    assert store.images.untyped_storage().nbytes() == 48
+    assert store.images.flatten().tolist() == list(range(48))
+
+
 def test_arrays_are_converted_in_bulk_as_one_by_one():
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 12), dtype=np.uint8)
     arrays = ImageArrays({"x": images, "y": np.arange(5)})

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +47,51 @@ def test_failing_to_read_is_told_from_other_failures():
         fetch(Items([OSError("gone")]), 0)
     with pytest.raises(KeyError):
         fetch(Items([KeyError("a mistake in the user's own code")]), 0)
+    with pytest.raises(MemoryError):
+        fetch(Items([MemoryError()]), 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("gone"),
+        SyntaxError("broken PNG file"),
+        ValueError("gone"),
+        EOFError(),
+        struct.error("unpack requires"),
+        zlib.error("incorrect header check"),
+        Image.DecompressionBombError("too many pixels"),
+        Image.UnidentifiedImageError("no image"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_pillow_raises_at_a_damaged_file_is_an_unreadable_image(error):
+    why = str(error) or "EOFError"
+    with pytest.raises(UnreadableImageError, match=f"Item 0 of Items cannot .*: {why}"):
+        fetch(Items([error]), 0)
+
+
+def test_what_is_wrong_with_the_data_is_passed_on_as_it_is():
+    with pytest.raises(DataError, match="mine") as found:
+        fetch(Items([DataError("mine")]), 0)
+    assert not isinstance(found.value, UnreadableImageError)
+
+
+def test_a_file_of_a_folder_is_unreadable_whatever_is_raised(tmp_path, monkeypatch):
+    Image.new("L", (20, 20)).save(tmp_path / "big.png")
+    folder = ImageFolder(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        with pytest.raises(UnreadableImageError, match=r"big\.png cannot be read.*exceeds limit"):
+            fetch(folder, 0)
+    for raised, expected in ((RuntimeError, UnreadableImageError), (MemoryError, MemoryError)):
+
+        def fail(path, raised=raised):
+            raise raised("odd")
+
+        monkeypatch.setattr(Image, "open", fail)
+        with pytest.raises(expected, match="odd"):
+            fetch(folder, 0)
 
 
 def test_names_of_items(tmp_path):

@@ -31,13 +31,22 @@ def test_an_array_file(tmp_path):
     assert sizes(str(tmp_path / "a.npz")) == {"train": 5, "val": 2}
 
 
-@pytest.mark.parametrize("val", ["val", "validation"])
-def test_a_folder_of_splits(tmp_path, val):
-    root = put(
-        tmp_path, "train/a/1.png", "train/b/1.png", f"{val}/a/1.png", f"{val}/b/1.png", "test/1.png"
-    )
+@pytest.mark.parametrize("train", ["train", "Training"])
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "Valid"])
+@pytest.mark.parametrize("test", ["test", "testing", "TEST"])
+def test_a_folder_of_splits(tmp_path, train, val, test):
+    names = ("{}/a/1.png", "{}/a/2.png", "{}/a/3.png", "{}/b/1.png", "{}/b/2.png")
+    root = put(tmp_path, *(name.format(train) for name in names))
+    put(tmp_path, *(name.format(val) for name in names[1:]), f"{test}/1.png")
     (tmp_path / "annotations").mkdir()
-    assert sizes(root) == {"train": 2, "val": 2, "test": 1}
+    (tmp_path / "classes.txt").write_text("a b")
+    assert sizes(root) == {"train": 5, "val": 4, "test": 1}
+
+
+def test_training_and_validation_folders_are_no_classes(tmp_path):
+    splits = open_splits(put(tmp_path, "train/a/1.png", "train/b/1.png", "valid/a/1.png"))
+    assert list(splits) == ["train", "val"]
+    assert splits["train"].classes == ["a", "b"]
 
 
 def test_a_folder_with_only_a_training_split(tmp_path):
@@ -48,6 +57,39 @@ def test_train_can_be_the_name_of_a_class(tmp_path):
     splits = open_splits(put(tmp_path, "car/1.png", "plane/1.png", "train/1.png"))
     assert list(splits) == ["train"]
     assert splits["train"].classes == ["car", "plane", "train"]
+
+
+@pytest.mark.parametrize("lone", ["train", "test", "Valid"])
+def test_a_lone_split_with_classes_beside_other_folders_is_refused(tmp_path, lone):
+    others = [f"class {number}/1.png" for number in range(7)]
+    root = put(tmp_path, f"{lone}/a/1.png", f"{lone}/b/1.png", *others)
+    with pytest.raises(ValueError, match=rf"{lone}/, which has folders of images.*class 0/, .*2 m"):
+        open_splits(root)
+
+
+def test_folders_that_are_no_splits_are_not_dropped_silently(tmp_path):
+    root = put(tmp_path, "train/a/1.png", "train/b/1.png", "test/1.png", "unlabeled/1.png")
+    with pytest.warns(UserWarning, match=r"images in unlabeled/ as well.*only train/, test/ are"):
+        assert sizes(root) == {"train": 2, "test": 1}
+
+
+def test_images_beside_splits_are_not_dropped_silently(tmp_path):
+    root = put(tmp_path, "train/1.png", "2.png", "3.png")
+    with pytest.warns(UserWarning, match=r"directly inside \(2\) as well.*only train/ are"):
+        assert sizes(root) == {"train": 1}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_link_back_is_no_folder_of_images_beside_a_split(tmp_path):
+    root = put(tmp_path, "train/a/1.png", "train/b/1.png")
+    (tmp_path / "self").symlink_to(tmp_path)
+    assert sizes(root) == {"train": 2}
+
+
+def test_a_folder_in_the_working_directory(tmp_path, monkeypatch):
+    put(tmp_path, "train/a/1.png", "train/b/1.png", "test/1.png")
+    monkeypatch.chdir(tmp_path)
+    assert sizes(".") == {"train": 2, "test": 1}
 
 
 def test_a_folder_of_classes_is_the_training_split(tmp_path):
@@ -81,7 +123,7 @@ def test_no_training_images(tmp_path):
 
 
 def test_two_validation_folders(tmp_path):
-    with pytest.raises(ValueError, match="both val/ and validation/"):
+    with pytest.raises(ValueError, match=r"both val(idation)?/ and val(idation)?/"):
         open_splits(put(tmp_path, "train/1.png", "val/1.png", "validation/1.png"))
 
 

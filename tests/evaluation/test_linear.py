@@ -18,7 +18,7 @@ def blobs(count: int = 240, classes: int = 4, seed: int = 0):
 def test_equals_the_plain_scikit_learn_pipeline():
     train, test = blobs(), blobs(seed=1)
     result = linear_probe(train, test, seed=3)
-    held = linear.hold_out(train[1], seed=3)
+    held = linear._held_out(train[1], 3)
     scores = {}
     for c in linear.GRID:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=5000))
@@ -50,17 +50,17 @@ def test_takes_the_most_regularised_of_equally_good_strengths():
 
 
 def test_the_held_out_part_is_a_stratified_fifth_that_follows_the_seed():
-    labels = np.repeat([0, 1, 2], [50, 10, 3])
-    held = linear.hold_out(labels, seed=0)
-    assert [int(held[labels == label].sum()) for label in range(3)] == [10, 2, 1]
-    assert np.array_equal(held, linear.hold_out(labels, seed=0))
-    assert not np.array_equal(held, linear.hold_out(labels, seed=1))
+    labels = np.repeat(["a", "b", "c"], [50, 10, 3])
+    held = linear._held_out(labels, 0)
+    assert [int(held[labels == label].sum()) for label in "abc"] == [10, 2, 1]
+    assert np.array_equal(held, linear._held_out(labels, 0))
+    assert not np.array_equal(held, linear._held_out(labels, 1))
 
 
 def test_a_class_with_one_row_is_fitted_not_held_out():
     labels = np.array([0, 0, 0, 1, 1, 2])
-    held = linear.hold_out(labels, seed=0)
-    assert not held[labels == 2].any()
+    held = linear._held_out(labels, 0)
+    assert [int(held[labels == label].sum()) for label in range(3)] == [1, 1, 0]
     features = np.random.default_rng(0).normal(size=(6, 3))
     linear_probe((features, labels), (features, labels), seed=0)
 

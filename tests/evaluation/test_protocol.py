@@ -65,6 +65,16 @@ def test_unlabelled_images_among_labelled_ones_are_left_out(encoder, loader):
     assert scores.n_train == 60 - len(loader(60))
 
 
+def test_a_k_larger_than_the_training_set_is_left_out(encoder, loader):
+    scores = evaluate_encoder(encoder, loader(60), loader(30), seed=0, k=(20, 60, 61, 200))
+    assert (list(scores.knn), scores.left_out) == ([20, 60], (61, 200))
+    assert (
+        scores.knn[20] == evaluate_encoder(encoder, loader(60), loader(30), seed=0, k=[20]).knn[20]
+    )
+    for one in evaluate_with_baseline(encoder, loader(60), loader(30), seed=0):
+        assert (list(one.knn), one.left_out) == ([20], (200,))
+
+
 def test_needs_labels(encoder, loader):
     unlabelled = with_labels(loader(30), lambda label: torch.full_like(label, -1))
     with pytest.raises(ValueError, match="needs labels, and the 30 training images have none"):
@@ -77,8 +87,9 @@ def test_needs_labels(encoder, loader):
 
 
 def test_says_what_does_not_fit(encoder, loader):
-    with pytest.raises(ValueError, match=r"k=\[20, 200\] .* there are 60"):
-        evaluate_encoder(encoder, loader(60), loader(30), seed=0)
+    for k in ((61, 200), ()):
+        with pytest.raises(ValueError, match=r"k=\[.*\] needs at least one k .* there are 60"):
+            evaluate_encoder(encoder, loader(60), loader(30), seed=0, k=k)
     with pytest.raises(ValueError, match="all 30 are of class 0"):
         evaluate_encoder(encoder, loader(30, classes=1), loader(30), seed=0, k=(5,))
     with pytest.raises(ValueError, match=r"no training image has: \[3\]"):
@@ -99,3 +110,12 @@ def test_every_figure_has_its_protocol():
     assert "exp(cos / 0.07)" in protocol["knn_200"] and "200 training" in protocol["knn_200"]
     assert "seed 5" in protocol["linear"] and "20%" in protocol["linear"]
     assert "mean 0, variance 1" in protocol["random initialisation"]
+
+
+def test_the_protocol_names_the_images_that_are_scored():
+    protocol = describe_protocol(k=(20,), temperature=0.07, seed=5)
+    assert protocol["features"].endswith("on the test images.")
+    assert "Test images are only scored" in protocol["linear"]
+    protocol = describe_protocol(k=(20,), temperature=0.07, seed=5, split="val")
+    assert "the validation images, as the data has no labelled test split." in protocol["features"]
+    assert "Validation images are only scored" in protocol["linear"]

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from sslkit.evaluation import LinearResult, Report, Scores
+from sslkit.evaluation.report import library_versions
 
 
 def scores(encoder: str, knn: float, linear: float) -> Scores:
@@ -21,7 +23,7 @@ def scores(encoder: str, knn: float, linear: float) -> Scores:
 def report() -> Report:
     return Report(
         checkpoint="last.ckpt",
-        data={"source": "quickstart", "test split": "test"},
+        data={"data": "quickstart", "train_images": 5000, "test_images": None},
         scores=[
             scores("pretrained", 0.78512345, 0.83),
             scores("random initialisation", 0.53, 0.606),
@@ -42,6 +44,8 @@ def test_json_holds_everything_unrounded(report, tmp_path):
     assert (first["knn_20"], first["linear"], first["linear_c"]) == (0.78512345, 0.83, 0.1)
     assert first["linear_held_out"] == {"0.01": 0.7, "0.1": 0.83}
     assert {"knn_20", "knn_200", "linear"} <= found["protocol"].keys()
+    assert found["data"] == {"data": "quickstart", "train_images": 5000, "test_images": None}
+    assert (found["split"], found["notes"]) == ("test", [])
     assert {"python", "sslkit", "torch", "timm", "scikit-learn"} <= found["versions"].keys()
 
 
@@ -58,6 +62,39 @@ def test_text_is_a_plain_table_with_one_decimal(report, tmp_path, monkeypatch):
     assert "exp(cos / 0.07)" in text
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 88
+
+
+def test_the_table_says_which_images_and_passes_over_what_is_not_given(report):
+    lines = report.text().splitlines()
+    assert "data: quickstart; train images: 5,000" in lines
+    assert "None" not in report.text()
+
+
+def test_a_report_on_the_validation_images_says_so(report):
+    validated = replace(report, split="val")
+    assert validated.to_dict()["split"] == "validation"
+    text = " ".join(validated.text().split())
+    assert "5,000 training and 1,000 validation images" in text
+    assert "as the data has no labelled test split" in text
+
+
+def test_a_k_that_is_left_out_is_noted(report):
+    few = [
+        replace(one, n_train=1100, knn={20: one.knn[20]}, left_out=(2000,)) for one in report.scores
+    ]
+    noted = replace(report, scores=few)
+    found = noted.to_dict()
+    note = "kNN (2000) is left out: there are only 1,100 labelled training images."
+    assert found["notes"] == [note]
+    assert "knn_2000" not in found["rows"][0] and "knn_2000" not in found["protocol"]
+    assert note in noted.text()
+
+
+def test_versions_of_more_libraries():
+    found = library_versions("pytest", "no-such-distribution")
+    assert found["pytest"] == pytest.__version__
+    assert found["no-such-distribution"] == "unknown"
+    assert found.keys() - library_versions().keys() == {"pytest", "no-such-distribution"}
 
 
 def test_spread_is_the_largest_binomial_standard_error(report):

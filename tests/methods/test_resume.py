@@ -78,8 +78,8 @@ def run(folder, *options):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def last_checkpoint(folder):
-    (path,) = Path(folder).glob("runs/resume/version_*/checkpoints/last.ckpt")
+def checkpoint(folder, name="last"):
+    (path,) = Path(folder).glob(f"runs/resume/version_*/checkpoints/{name}.ckpt")
     return torch.load(path, weights_only=True)
 
 
@@ -109,6 +109,7 @@ def losses(metrics):
 
 
 def prepared(folder, config):
+    folder.mkdir(exist_ok=True)
     (folder / "killer.py").write_text(KILLER)
     (folder / "resume.yaml").write_text(yaml.safe_dump(config))
     return folder
@@ -128,24 +129,26 @@ def uninterrupted(tmp_path_factory):
 def test_killed_and_resumed_is_bit_identical(uninterrupted, tmp_path, every):
     config = dict(CONFIG)
     if every:
-        checkpoint = {
+        middle = {
             "class_path": "pytorch_lightning.callbacks.ModelCheckpoint",
             "init_args": {
-                "filename": "last",
+                "filename": "middle",
                 "every_n_train_steps": every,
                 "enable_version_counter": False,
             },
         }
-        callbacks = [*CONFIG["trainer"]["callbacks"], checkpoint]
+        callbacks = [*CONFIG["trainer"]["callbacks"], middle]
         config["trainer"] = CONFIG["trainer"] | {"callbacks": callbacks}
     folder = prepared(tmp_path, config)
     killed = run(folder, "--trainer.callbacks+=killer.KillAt", "--trainer.callbacks.step=8")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert last_checkpoint(folder)["global_step"] == (6 if every else 5)
+    assert checkpoint(folder)["global_step"] == 5
+    if every:  # the newest one, which `last` means
+        assert checkpoint(folder, "middle")["global_step"] == 6
     resumed = run(folder, "--ckpt_path", "last")
     assert resumed.returncode == 0, resumed.stderr
 
-    whole, again = last_checkpoint(uninterrupted), last_checkpoint(folder)
+    whole, again = checkpoint(uninterrupted), checkpoint(folder)
     assert whole["global_step"] == again["global_step"] == 15
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "sslkit"):
         assert differences(whole[part], again[part]) == []
@@ -164,3 +167,40 @@ def test_metrics_of_a_resumed_run_have_every_step_once(uninterrupted, tmp_path):
     )
     assert whole
     assert again == whole
+
+
+def with_method(name, **arguments):
+    """The same run of another method."""
+    init_args = {k: CONFIG["model"]["init_args"][k] for k in ("encoder", "views")} | arguments
+    model = {"class_path": f"sslkit.methods.{name}", "init_args": init_args}
+    return CONFIG | {"recipe": CONFIG["recipe"] | {"method": name}, "model": model}
+
+
+# Both with a momentum that changes; the queue has wrapped around when the run is killed.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config",
+    [
+        with_method("MoCo", queue_size=100, momentum=0.9, momentum_schedule="cosine", bn_splits=2),
+        with_method("BYOL", hidden_dim=32, output_dim=16, momentum=0.9),
+    ],
+    ids=["MoCo", "BYOL"],
+)
+def test_momentum_and_queue_resume_bit_identical(tmp_path, config):
+    whole, again = (prepared(tmp_path / name, config) for name in ("whole", "again"))
+    done = run(whole)
+    assert done.returncode == 0, done.stderr
+    killed = run(again, "--trainer.callbacks+=killer.KillAt", "--trainer.callbacks.step=8")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run(again, "--ckpt_path", "last")
+    assert resumed.returncode == 0, resumed.stderr
+    whole, again = checkpoint(whole), checkpoint(again)
+    assert whole["global_step"] == again["global_step"] == 15
+    state = whole["state_dict"]
+    assert any(name.startswith("momentum_branches.0.") for name in state)
+    if "objective.queue.rows" in state:
+        assert int(state["objective.queue.filled"]) == 100
+        assert state["momentum_branches.0._extra_state"] == 15
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "sslkit", "callbacks"):
+        found = differences(whole[part], again[part])
+        assert [d for d in found if "ModelCheckpoint" not in d and "LastCheckpoint" not in d] == []

@@ -1,7 +1,5 @@
 import pytest
-import timm
 import torch
-from torch import nn
 
 from sslkit.nn import Encoder
 
@@ -27,14 +25,6 @@ def test_feature_width_is_found_for_any_backbone(name, side, arguments):
     with torch.no_grad():
         features = encoder(torch.rand(2, encoder.in_channels, side, side))
     assert features.shape == (2, encoder.num_features)
-
-
-def test_small_stem_keeps_the_resolution_that_the_large_stem_throws_away():
-    small, large = tiny().eval().backbone, Encoder("resnet18", options=TINY).eval().backbone
-    assert (small.conv1.kernel_size, small.conv1.stride) == ((3, 3), (1, 1))
-    assert isinstance(small.maxpool, nn.Identity)
-    x = torch.rand(1, 3, 32, 32)
-    assert small.forward_features(x).shape[-1] == 4 * large.forward_features(x).shape[-1]
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
@@ -100,15 +90,53 @@ def test_reinitialised_is_a_function_of_the_seed_and_leaves_global_rng_alone():
     assert torch.equal(a.mean, encoder.mean)
 
 
-def test_weights_from_a_local_file_and_what_does_not_fit(tmp_path):
-    source = timm.create_model("resnet18", num_classes=7, **TINY)
-    torch.save(source.state_dict(), tmp_path / "timm.pth")
-    encoder = Encoder("resnet18", weights=tmp_path / "timm.pth", options=TINY)
-    assert torch.equal(encoder.backbone.layer1[0].conv1.weight, source.layer1[0].conv1.weight)
-    with pytest.raises(ValueError, match=r"timm\.pth does not fit.*1 have another shape.*conv1"):
-        Encoder("resnet18", small_images=True, weights=tmp_path / "timm.pth", options=TINY)
-    with pytest.raises(FileNotFoundError, match="no file"):
-        Encoder("resnet18", weights=tmp_path / "none.pth")
+def test_reinitialised_seeds_no_generator_of_an_accelerator(monkeypatch):
+    def seeded(*_):
+        raise AssertionError("the generators of the GPUs were seeded")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeded)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded)
+    tiny().reinitialised(1)
+
+
+def test_reinitialised_draws_on_the_cpu_whatever_the_default_device():
+    encoder = tiny()
+    expected = encoder.reinitialised(3).state_dict()
+    with torch.device("meta"):
+        drawn = encoder.reinitialised(3).state_dict()
+    assert all(torch.equal(drawn[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224"])
+def test_float32_views_meet_weights_of_any_precision(name, dtype):
+    # As with Lightning's `bf16-true` and `64-true`, where the views are made after its conversion.
+    options = TINY if name == "resnet18" else {"depth": 1, "embed_dim": 24, "num_heads": 2}
+    encoder = Encoder(name, image_size=32, options=options).to(dtype)
+    features = encoder(torch.rand(2, 3, 32, 32))
+    assert features.dtype == dtype
+    features.sum().backward()
+    assert all(p.grad is not None for p in encoder.parameters())
+    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    assert encoder(encoder.preprocess(images)).dtype == dtype
+
+
+def test_autocast_keeps_its_own_choice_of_precision():
+    seen = []
+    encoder = tiny().double()
+    encoder.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
+    encoder(torch.rand(2, 3, 32, 32))
+    encoder.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        features = encoder(torch.rand(2, 3, 32, 32))
+        encoder(torch.rand(2, 3, 32, 32).bfloat16())
+    assert seen == [torch.float64, torch.float32, torch.bfloat16]
+    assert features.dtype == torch.bfloat16
+
+
+def test_images_that_were_not_preprocessed_are_refused():
+    with pytest.raises(TypeError, match=r"normalised float images, got torch\.uint8.*preprocess"):
+        tiny()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +145,10 @@ def test_weights_from_a_local_file_and_what_does_not_fit(tmp_path):
         ({"name": "resnt18"}, r"no model 'resnt18'.*resnet18"),
         ({"name": "hf-hub:someone/model"}, "no model"),
         ({"name": "resnet18", "options": {"pretrained": True}}, "may not contain pretrained"),
-        ({"name": "resnet18", "options": {"leyers": 1}}, "do not fit.*leyers"),
+        (
+            {"name": "resnet18", "options": {"leyers": 1}},
+            "'resnet18' cannot be built with .*leyers",
+        ),
         ({"name": "resnet18", "in_channels": 0}, "in_channels must be at least 1, got 0"),
         ({"name": "vit_tiny_patch16_224", "small_images": True}, "small_images=True needs"),
     ],

@@ -30,7 +30,7 @@ def layout(head):
         ),
         ([12, 8], {"last_bias": False}, ["Linear+b", "BatchNorm1d+b", "ReLU", "Linear"]),
         (
-            [16, 8],
+            [32, 8],
             {"norm": "group", "last_bias": False},
             ["Linear+b", "GroupNorm+b", "ReLU", "Linear"],
         ),
@@ -78,7 +78,12 @@ def test_group_norm_head_has_no_batch_statistics():
 
 @pytest.mark.parametrize(
     ("sizes", "arguments", "message"),
-    [([], {}, "one or more widths"), ([0], {}, "at least 1"), ([10, 4], {"norm": "group"}, "16")],
+    [
+        ([], {}, "one or more widths"),
+        ([0], {}, "at least 1"),
+        ([40, 4], {"norm": "group"}, "16"),
+        ([16, 4], {"norm": "group"}, "from 32"),
+    ],
 )
 def test_bad_arguments(sizes, arguments, message):
     with pytest.raises(ValueError, match=message):

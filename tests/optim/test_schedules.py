@@ -4,7 +4,7 @@ import oracle
 import pytest
 from jsonargparse import ArgumentParser
 
-from sslkit.optim import Constant, Schedule, WarmupCosine, scaled_lr
+from sslkit.optim import Constant, MultiStep, Schedule, WarmupCosine, scaled_lr
 
 
 def table(name: str) -> tuple[dict, list[list[float]]]:
@@ -112,6 +112,53 @@ def test_constant() -> None:
     assert set(curve(Constant(), 10, 3)) == {1.0}
 
 
+# --- per epoch ------------------------------------------------------------------------------------
+
+
+def test_moco_v2_moves_the_cosine_once_an_epoch() -> None:
+    # adjust_learning_rate of MoCo's code: lr/2 (1 + cos(pi epoch/epochs)) for the whole epoch.
+    factors = curve(WarmupCosine(warmup_epochs=0, per_epoch=True), 200 * 3, 3)
+    for epoch in (0, 1, 50, 100, 199):
+        expected = 0.5 * (1 + math.cos(math.pi * epoch / 200))
+        assert factors[3 * epoch : 3 * epoch + 3] == pytest.approx([expected] * 3)
+
+
+def test_a_warm_up_stays_per_step_and_may_end_inside_an_epoch() -> None:
+    steps = curve(WarmupCosine(warmup_epochs=1.5, per_epoch=True), 40, 4)
+    assert steps[:6] == [step / 6 for step in range(6)]
+    assert steps[6:8] == [1, 1]
+    assert steps[8:12] == pytest.approx([0.5 * (1 + math.cos(math.pi * 2 / 34))] * 4)
+    assert max(steps) == 1
+
+
+# --- steps down -----------------------------------------------------------------------------------
+
+
+def test_moco_v1_has_a_tenth_at_120_and_160_of_200_epochs() -> None:
+    factors = curve(MultiStep([120, 160]), 200 * 5, 5)
+    assert factors[: 120 * 5] == [1] * 600
+    assert factors[120 * 5 : 160 * 5] == pytest.approx([0.1] * 200)
+    assert factors[160 * 5 : -1] == pytest.approx([0.01] * 200)
+
+
+def test_w_mse_warms_up_and_counts_from_the_end() -> None:
+    factors = curve(MultiStep([-50, -25], gamma=0.2, warmup_steps=500), 1000 * 20, 20)
+    assert factors[:3] == [1 / 500, 2 / 500, 3 / 500]
+    assert factors[498] < factors[499] == factors[950 * 20 - 1] == 1
+    assert factors[950 * 20] == factors[975 * 20 - 1] == pytest.approx(0.2)
+    assert factors[975 * 20] == factors[1000 * 20 - 1] == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize("milestones", [[-50, -25], [120, 160], [-10, 10], []])
+def test_milestones_outside_the_run_are_never_reached(milestones: list[int]) -> None:
+    assert curve(MultiStep(milestones), 10 * 4, 4)[:-1] == [1] * 40
+
+
+def test_the_last_epoch_may_be_incomplete() -> None:
+    factors = curve(MultiStep([-1], gamma=0.5), 10, 4)
+    assert factors[:10] == [1] * 8 + [0.5] * 2
+
+
 # --- scaling --------------------------------------------------------------------------------------
 
 
@@ -143,6 +190,26 @@ def test_a_cosine_needs_an_end(total_steps: int) -> None:
         WarmupCosine().factor(0, total_steps=total_steps, steps_per_epoch=10)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"milestones": [0, 5]}, r"milestones .* got \[0, 5\]"),
+        ({"milestones": [5], "gamma": 0}, "gamma .* got 0"),
+        ({"milestones": [5], "gamma": 1.5}, "gamma .* got 1.5"),
+        ({"milestones": [5], "warmup_steps": -1}, "warmup_steps .* got -1"),
+    ],
+)
+def test_steps_down_are_checked(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MultiStep(**arguments)
+
+
+def test_only_milestones_from_the_end_need_one() -> None:
+    with pytest.raises(ValueError, match=r"total_steps .* got inf.*\[-5\] count from the end"):
+        MultiStep([-5]).factor(0, total_steps=math.inf, steps_per_epoch=10)  # pyright: ignore[reportArgumentType]
+    assert MultiStep([5]).factor(50, total_steps=math.inf, steps_per_epoch=10) == 0.1  # pyright: ignore[reportArgumentType]
+
+
 def test_scaling_is_checked() -> None:
     with pytest.raises(ValueError, match=r"batch_size .* got 0"):
         scaled_lr(0.3, 0, "linear")
@@ -152,17 +219,18 @@ def test_scaling_is_checked() -> None:
         scaled_lr(0.3, 256, "cubic")  # pyright: ignore[reportArgumentType]
 
 
-def test_a_config_parser_reads_the_schedules() -> None:
+@pytest.mark.parametrize(
+    ("schedule", "arguments"),
+    [
+        (WarmupCosine, {"warmup_epochs": 1, "final_fraction": 0.001, "per_epoch": True}),
+        (MultiStep, {"milestones": (-50, -25), "gamma": 0.2, "warmup_steps": 500}),
+    ],
+)
+def test_a_config_parser_reads_the_schedules(schedule: type[Schedule], arguments: dict) -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--schedule", type=Schedule)
-    config = parser.parse_object(
-        {
-            "schedule": {
-                "class_path": "sslkit.optim.WarmupCosine",
-                "init_args": {"warmup_epochs": 1, "final_fraction": 0.001},
-            }
-        }
-    )
-    schedule = parser.instantiate(config).schedule
-    assert isinstance(schedule, WarmupCosine)
-    assert (schedule.warmup_epochs, schedule.final_fraction) == (1, 0.001)
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()}
+    config = {"class_path": f"sslkit.optim.{schedule.__name__}", "init_args": plain}
+    read = parser.instantiate(parser.parse_object({"schedule": config})).schedule
+    assert isinstance(read, schedule)
+    assert vars(read) == arguments

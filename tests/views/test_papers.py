@@ -7,15 +7,19 @@ from sslkit.views import (
     BYOLViews,
     ColorJitter,
     GaussianBlur,
+    MoCoV1Views,
     MoCoV2Views,
     RandomGrayscale,
     RandomResizedCrop,
     SimCLRViews,
     Solarize,
     Views,
+    WMSEViews,
 )
 
-RECIPES = [SimCLRViews, MoCoV2Views, BYOLViews]
+RECIPES = [SimCLRViews, MoCoV1Views, MoCoV2Views, BYOLViews, WMSEViews]
+# Those whose views all have one distribution and may be more than two.
+ALIKE = [SimCLRViews, MoCoV2Views, WMSEViews]
 
 
 def batch(channels: int = 3) -> torch.Tensor:
@@ -26,10 +30,12 @@ def settings(views: Views) -> list[dict[str, dict[str, object]]]:
     return [{type(op).__name__: vars(op) for op in view.operations} for view in views.views]
 
 
-def jitter(brightness, contrast, saturation, hue):
+def jitter(brightness, contrast, saturation, hue, probability=0.8):
     names = ("brightness", "contrast", "saturation", "hue")
     widths = dict(zip(names, (brightness, contrast, saturation, hue), strict=True))
-    return {name: pytest.approx(width) for name, width in widths.items()} | {"probability": 0.8}
+    return {name: pytest.approx(width) for name, width in widths.items()} | {
+        "probability": probability
+    }
 
 
 def test_simclr_has_the_papers_settings():
@@ -42,6 +48,38 @@ def test_simclr_has_the_papers_settings():
     assert first["ColorJitter"] == jitter(0.8, 0.8, 0.8, 0.2)
     assert first["RandomGrayscale"] == {"probability": 0.2}
     assert first["GaussianBlur"] == {"probability": 0.5, "sigma": (0.1, 2.0), "kernel": 0.1}
+
+
+def test_moco_v1_has_the_codes_settings_and_turns_grey_before_it_jitters():
+    first, second = settings(MoCoV1Views())
+    assert first == second
+    assert list(first) == ["RandomResizedCrop", "RandomGrayscale", "ColorJitter"]
+    crop = first["RandomResizedCrop"]
+    assert (crop["size"], crop["scale"], crop["flip"]) == (224, (0.2, 1.0), 0.5)
+    assert crop["interpolation"] == "bilinear"
+    assert first["RandomGrayscale"] == {"probability": 0.2}
+    assert first["ColorJitter"] == jitter(0.4, 0.4, 0.4, 0.4, probability=1.0)
+
+
+@pytest.mark.parametrize("views", [2, 4])
+def test_w_mse_has_the_codes_settings_for_cifar_and_crops_last(views):
+    first, *others = settings(WMSEViews(views=views))
+    assert others == [first] * (views - 1)
+    assert list(first) == ["ColorJitter", "RandomGrayscale", "RandomResizedCrop"]
+    crop = first["RandomResizedCrop"]
+    assert (crop["size"], crop["scale"], crop["flip"]) == (32, (0.2, 1.0), 0.5)
+    assert crop["interpolation"] == "bicubic"
+    assert first["RandomGrayscale"] == {"probability": 0.1}
+    assert first["ColorJitter"] == jitter(0.4, 0.4, 0.4, 0.1)
+
+
+def test_w_mse_has_settings_for_imagenet():
+    recipe = WMSEViews(size=224, strength=2, grayscale=0.2, blur=True, crop_scale=(0.08, 1.0))
+    first, _ = settings(recipe)
+    names = ["ColorJitter", "RandomGrayscale", "RandomResizedCrop", "GaussianBlur"]
+    assert list(first) == names
+    assert first["ColorJitter"] == jitter(0.8, 0.8, 0.8, 0.2)
+    assert first["GaussianBlur"]["probability"] == 0.5
 
 
 def test_moco_v2_has_the_papers_settings():
@@ -76,6 +114,15 @@ def test_switches_leave_their_operation_out():
     assert list(first) == ["RandomResizedCrop"]
     for view in settings(BYOLViews(blur=False, solarize=False)):
         assert list(view) == ["RandomResizedCrop", "ColorJitter", "RandomGrayscale"]
+
+
+@pytest.mark.parametrize("recipe", ALIKE)
+def test_more_views_have_draws_of_their_own(recipe):
+    views = recipe(size=12, views=3)(batch())
+    assert len(views) == 3
+    assert len({view.sum().item() for view in views}) == 3
+    with pytest.raises(ValueError, match=r"views must be at least 1 view .* got 0"):
+        recipe(views=0)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
