@@ -89,7 +89,9 @@ class Report:
     def table(self) -> RenderableType:
         """The table with its protocol, for a rich console."""
         first = self.scores[0]
-        table = Table(title=f"Frozen features of {self.checkpoint}", title_justify="left")
+        # Above the table and not its title, which would be broken at the table's width.
+        title = Text(f"Frozen features of {self.checkpoint}", style="bold", no_wrap=True)
+        table = Table()
         table.add_column("encoder")
         for name in _figures(first):
             table.add_column(_heading(name), justify="right")
@@ -117,7 +119,7 @@ class Report:
         protocol = Table.grid(padding=(0, 2))
         for name, text in self._protocol().items():
             protocol.add_row(Text(_heading(name), style="bold"), Text(text))
-        return Group(table, Text(caption), Padding(protocol, (1, 0, 0, 0)))
+        return Group(title, table, Text(caption), Padding(protocol, (1, 0, 0, 0)))
 
     def text(self) -> str:
         """The same as `table`, as plain text of at most 88 columns."""
