@@ -23,12 +23,19 @@ class Momentum:
         schedule: ``constant``, or ``cosine`` from ``base`` to 1 over the run.
         alternate: With two branches, move only one of them in each step, in turn.
         shuffle: Encode keys in an order shuffled across ranks (MoCo's ShuffleBN).
+
+    Raises:
+        ValueError: If ``base`` is outside [0, 1].
     """
 
     base: float
     schedule: MomentumSchedule = "cosine"
     alternate: bool = False
     shuffle: bool = False
+
+    def __post_init__(self) -> None:
+        # The first update is refused now, and not after the first step of a run.
+        momentum_at(0, base=self.base, total_steps=1, schedule=self.schedule)
 
 
 def through(module: nn.Module, views: Sequence[Tensor], *, jointly: bool) -> Tensor:

@@ -26,7 +26,7 @@ from sslkit.methods.optimisation import (
 )
 from sslkit.methods.ranks import keep_queues_local, synchronise_batch_norm
 from sslkit.methods.run_record import resume_record, write_record
-from sslkit.nn import Encoder, MomentumBranch, momentum_at
+from sslkit.nn import Encoder, MomentumBranch
 from sslkit.objectives import Objective
 from sslkit.optim import LRScaling, Schedule
 from sslkit.seeding import counter_generator, global_seed
@@ -112,7 +112,6 @@ class JointEmbedding(pl.LightningModule):
         encoder.fit_to(views.sizes)  # before the momentum branches copy it
         self.momentum_branches = nn.ModuleList()
         if momentum is not None:
-            momentum_at(0, base=momentum.base, total_steps=1, schedule=momentum.schedule)  # checks
             self.momentum_branches.extend(
                 MomentumBranch((encoder, projector), shuffle=momentum.shuffle)
                 for _ in targets(objective.routes)
