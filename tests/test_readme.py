@@ -7,33 +7,29 @@ import sys
 from pathlib import Path
 
 import pytest
+from readme import README, block, blocks
 
 from sslkit import methods
 from sslkit.cli import main
 from sslkit.recipe import list_recipes
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_check_that_ci_runs_is_the_one_of_the_readme():
-    (command,) = [block for block in blocks("bash") if "./check" in block]
+    command = block("bash", "./check")
     assert command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_both_set_up_commands_start_from_a_bare_python():
-    set_up = [block for block in blocks("bash") if "pip install" in block]
+    set_up = [text for text in blocks("bash") if "pip install" in text]
     assert len(set_up) == 2
-    assert all(block.startswith("python3 -m venv .venv && ") for block in set_up)
+    assert all(text.startswith("python3 -m venv .venv && ") for text in set_up)
 
 
 @pytest.mark.slow
 def test_the_python_example_runs(tmp_path):
-    (code,) = [block for block in blocks("python") if "pl.Trainer" in block]
+    code = block("python", "pl.Trainer")
     (tmp_path / "example.py").write_text(code + "\nassert features.shape == (8, 512)\n")
     done = subprocess.run(
         [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True
@@ -44,9 +40,8 @@ def test_the_python_example_runs(tmp_path):
 @pytest.mark.slow
 def test_a_view_of_ones_own_trains_through_trust(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (code,) = [block for block in blocks("python") if "my_views.py" in block]
-    Path("my_views.py").write_text(code)
-    (command,) = [block for block in blocks("bash") if "--trust" in block]
+    Path("my_views.py").write_text(block("python", "# my_views.py"))
+    command = block("bash", "--trust my_views")
     limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--evaluate=false"]
     # A process of its own: the command's script has no working directory on its path.
     script = Path(sys.executable).with_name("sslkit")

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from sslkit.functional import barlow_twins, whiten
+from sslkit.functional.redundancy import cross_correlation
 
 
 def pair(n: int = 20, d: int = 4) -> tuple[Tensor, Tensor]:
@@ -56,6 +57,11 @@ def test_invariances() -> None:
     # up to what is added to the variance
     torch.testing.assert_close(barlow_twins(scale * z1 + 5, z2), reference, rtol=1e-3, atol=0)
     assert not torch.isclose(barlow_twins(z1[order], z2), reference, rtol=1e-2)
+
+
+def test_exchanging_the_views_transposes_their_correlation() -> None:
+    z1, z2 = pair()
+    torch.testing.assert_close(cross_correlation(z2, z1), cross_correlation(z1, z2).T)
 
 
 def test_extremes() -> None:

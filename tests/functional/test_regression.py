@@ -31,6 +31,7 @@ def test_range_and_invariance() -> None:
     assert normalized_mse(p, scale * p).item() == pytest.approx(0, abs=1e-14)
     assert normalized_mse(p, -scale * p).item() == pytest.approx(4)
     torch.testing.assert_close(normalized_mse(scale * p, z), normalized_mse(p, z))
+    torch.testing.assert_close(normalized_mse(p, scale * z), normalized_mse(p, z))
 
 
 def test_the_target_gets_no_gradient() -> None:

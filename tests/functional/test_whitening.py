@@ -130,6 +130,20 @@ def test_euclidean_distance_is_a_mean_over_dimensions() -> None:
     torch.testing.assert_close(loss, torch.nn.functional.mse_loss(whiten(a), whiten(b)))
 
 
+def test_two_views_are_a_single_pair() -> None:
+    a, b = rows(2, 16, 3)
+    loss = w_mse(torch.stack([a, b]), permutations=orders(16), slice_size=16)
+    cosine = torch.cosine_similarity(whiten(a), whiten(b))
+    torch.testing.assert_close(loss, (2 - 2 * cosine).mean())
+
+
+@pytest.mark.parametrize(("b", "distance"), [([5.0, 9.0], 0.0), ([9.0, 5.0], 4.0)])
+def test_two_images_of_one_dimension_are_alike_or_opposite(b: list[float], distance: float) -> None:
+    views = torch.tensor([[1.0, 2.0], b])[..., None]
+    loss = w_mse(views, permutations=orders(2), slice_size=2)
+    assert loss.item() == pytest.approx(distance)
+
+
 def test_more_views_are_the_mean_of_their_pairs() -> None:
     views, options = rows(4, 16, 3), {"permutations": orders(16, 2), "slice_size": 8}
     pairs = [w_mse(torch.stack(pair), **options) for pair in combinations(views, 2)]

@@ -132,6 +132,7 @@ def test_moco_takes_statistics_over_ranks_only_when_nothing_else_is_done(argumen
 
 def test_without_batch_statistics_an_image_does_not_see_the_rest_of_its_batch():
     method = METHODS["BYOL without batch statistics"](encoder=encoder(norm="group")).double()
+    assert not any("running" in name for name, _ in method.named_buffers())
     views = list(torch.rand(2, 6, 3, 16, 16, dtype=torch.float64))
     _, online, target = method._embed(views)
     _, fewer, fewer_targets = method._embed([view[:3] for view in views])

@@ -64,6 +64,25 @@ def test_the_form_with_separate_norms_is_close_and_not_ours(name: str) -> None:
     assert 1e-6 < last < 1e-4
 
 
+@pytest.mark.parametrize("name", ["lars.lightly", "lars.solo"])
+def test_its_denominator_is_all_that_the_other_form_differs_in(name: str) -> None:
+    case = oracle.case("foundation", name)
+    decay, trust = case.params["weight_decay"], case.params["eta"]
+    for i in range(4):
+        parameter = case.inputs[f"p{i}"]
+        buffer = torch.zeros_like(parameter)
+        for step, lr in enumerate(case.params["lr"]):
+            gradient = case.inputs[f"g{i}t{step}"]
+            sizes = parameter.norm(), gradient.norm()
+            if parameter.ndim > 1 and min(sizes) > 0:
+                share = trust * sizes[0] / (sizes[1] + decay * sizes[0] + 1e-8)
+                gradient = share * (gradient + decay * parameter)
+            buffer = case.params["momentum"] * buffer + gradient
+            parameter = parameter - lr * buffer
+            expected = case.outputs[f"p{i}t{step}"]
+            torch.testing.assert_close(parameter, expected, rtol=1e-10, atol=1e-12)
+
+
 def tensors(dtype: torch.dtype = torch.float64) -> list[nn.Parameter]:
     generator = torch.Generator().manual_seed(0)
     shapes = [(4, 3), (3,), (2, 3, 1, 1), ()]
