@@ -111,3 +111,23 @@ def evaluate_parser() -> Parser:
     )
     parser.add_argument("--trust", action="append", default=[], help="a module the data may name")
     return parser
+
+
+def scores_parser() -> Parser:
+    """The options of ``sslkit scores``."""
+    parser = Parser(
+        prog="sslkit scores",
+        description="Draw the scores of positives and negatives that runs recorded with the "
+        "callback sslkit.callbacks.ScoreMonitor, all runs in one picture.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="the folder of a run, or its scores.csv"
+    )
+    parser.add_argument(
+        "--out",
+        default="scores.png",
+        metavar="FILE",
+        help="the picture, .png, .pdf or .svg (scores.png)",
+    )
+    return parser

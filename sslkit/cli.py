@@ -14,6 +14,7 @@ from sslkit.arguments import (
     Parser,
     evaluate_parser,
     resolve_configs,
+    scores_parser,
     take_trusted,
 )
 from sslkit.recipe import print_recipes
@@ -24,9 +25,10 @@ Self-supervised vision pretraining: from a folder of images to a trusted score.
 commands:
   fit        pretrain: sslkit fit --config quickstart [--key value ...]
   evaluate   score a checkpoint: sslkit evaluate CHECKPOINT [--data FOLDER]
+  scores     draw recorded scores of runs together: sslkit scores RUN [RUN ...]
   recipe     the recipes that ship with the toolkit: sslkit recipe list
 
-`sslkit fit --help` and `sslkit evaluate --help` say more.
+`sslkit fit --help`, `sslkit evaluate --help` and `sslkit scores --help` say more.
 """
 
 
@@ -64,7 +66,7 @@ def _dispatch(arguments: list[str]) -> int:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        usage="sslkit [--help] [--version] [--debug] {fit,evaluate,recipe} ...",
+        usage="sslkit [--help] [--version] [--debug] {fit,evaluate,scores,recipe} ...",
         add_help=False,
     )
     parser.add_argument("--help", "-h", action="store_true", help="show this message")
@@ -85,7 +87,9 @@ def _dispatch(arguments: list[str]) -> int:
         return _fit(rest)
     if command == ["evaluate"]:
         return _evaluate(rest)
-    raise ValueError(f"unknown command {command[0]!r}: use fit, evaluate or recipe.")
+    if command == ["scores"]:
+        return _scores(rest)
+    raise ValueError(f"unknown command {command[0]!r}: use fit, evaluate, scores or recipe.")
 
 
 def _fit(arguments: list[str]) -> int:
@@ -115,6 +119,13 @@ def _evaluate(arguments: list[str]) -> int:
 
     install_allowlist(options.trust)
     return evaluate(options)
+
+
+def _scores(arguments: list[str]) -> int:
+    options = scores_parser().parse_args(arguments)
+    from sslkit.scores import draw_scores  # matplotlib
+
+    return draw_scores(options)
 
 
 def _recipe(arguments: list[str]) -> int:

@@ -47,6 +47,7 @@ METHODS: dict[str, Callable[..., JointEmbedding]] = {
     "MoCo": _builder("MoCo", queue_size=12),
     "MoCo symmetric": _builder("MoCo", queue_size=12, symmetric=True),
     "MoCo decoupled": _builder("MoCo", queue_size=12, decoupled=True, sigma=0.5),
+    "MoCo debiased": _builder("MoCo", queue_size=12, tau_plus=0.1, temperature=0.5),
     "MoCoV3": _builder("MoCoV3", hidden_dim=16),
     "BYOL": _builder("BYOL", hidden_dim=16),
     "BYOL without batch statistics": _builder("BYOL", hidden_dim=32, norm="group"),

@@ -1,6 +1,8 @@
 """Callbacks that watch a run: they read detached features and leave the encoder as it is."""
 
+from sslkit.callbacks.negative_oracle import NegativeOracle
 from sslkit.callbacks.online_knn import OnlineKNN
 from sslkit.callbacks.online_probe import OnlineProbe
+from sslkit.callbacks.scores import ScoreMonitor
 
-__all__ = ["OnlineKNN", "OnlineProbe"]
+__all__ = ["NegativeOracle", "OnlineKNN", "OnlineProbe", "ScoreMonitor"]

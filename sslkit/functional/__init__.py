@@ -12,6 +12,12 @@ from sslkit.functional.debiased import debiased_nce, debiased_nce_per_anchor
 from sslkit.functional.decoupled import dcl, dcl_per_anchor, dclw, positive_weights
 from sslkit.functional.dual_view import dual_view_nce_per_anchor, hard_queue_nce_per_anchor
 from sslkit.functional.knn import knn_scores
+from sslkit.functional.mixing import (
+    extrapolate_positives,
+    interpolate_negatives,
+    mix_pairs,
+    mix_queries,
+)
 from sslkit.functional.normalise import unit_rows
 from sslkit.functional.queue_contrast import (
     queue_dcl_per_anchor,
@@ -33,9 +39,13 @@ __all__ = [
     "debiased_nce",
     "debiased_nce_per_anchor",
     "dual_view_nce_per_anchor",
+    "extrapolate_positives",
     "hard_queue_nce_per_anchor",
+    "interpolate_negatives",
     "knn_scores",
     "mean_cosines",
+    "mix_pairs",
+    "mix_queries",
     "nearest_neighbour_nce",
     "nearest_neighbour_nce_per_anchor",
     "nearest_rows",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sslkit.functional.checks import check_temperature
 from sslkit.functional.in_batch import check_block, masked_logits, unit_block
+from sslkit.functional.selection import hard_log_weights
 
 
 def debiased_nce(
@@ -94,16 +95,50 @@ def debiased_nce_per_anchor(
         logits = masked_logits(
             anchors, everyone, temperature=temperature, offset=offset, mask_positive=True
         )
-        # In logarithms throughout: exp(s/τ) leaves float32 below a temperature of 0.012.
-        log_sum = _log_weighted_sum(logits, negatives, beta)
-        if tau_plus == 0:
-            log_ng, at_bound = log_sum, torch.zeros_like(log_sum, dtype=torch.bool)
-        else:
-            bound = math.log(negatives) - 1 / temperature
-            log_ng, at_bound = _subtract_positives(
-                log_sum, positive + math.log(tau_plus * negatives), math.log(1 - tau_plus), bound
-            )
-        return torch.logaddexp(log_ng - positive, torch.zeros_like(positive)), at_bound
+        if beta > 0:
+            logits = logits + hard_log_weights(logits, beta=beta, count=negatives)
+        log_sum = torch.logsumexp(logits, dim=1)
+        return correct_for_positives(
+            positive,
+            log_sum,
+            math.log(negatives),
+            temperature=temperature,
+            tau_plus=tau_plus,
+        )
+
+
+def correct_for_positives(
+    positive: Tensor,
+    log_sum: Tensor,
+    log_count: Tensor | float,
+    *,
+    temperature: float,
+    tau_plus: float,
+) -> tuple[Tensor, Tensor]:
+    """The debiased loss of anchors whose negatives are summed up already.
+
+    In logarithms throughout: exp(s/τ) leaves float32 below a temperature of 0.012.
+
+    Args:
+        positive: (n,) logits of the positives, s⁺/τ.
+        log_sum: (n,) log Σ_j w_j e_j over the negatives.
+        log_count: log M, a number or (n,).
+        temperature: τ > 0.
+        tau_plus: τ⁺ in [0, 1).
+
+    Returns:
+        (n,) losses, and (n,) bool, the anchors whose Ng lies at its bound.
+    """
+    if tau_plus == 0:
+        log_ng, at_bound = log_sum, torch.zeros_like(log_sum, dtype=torch.bool)
+    else:
+        log_ng, at_bound = _subtract_positives(
+            log_sum,
+            positive + math.log(tau_plus) + log_count,
+            math.log(1 - tau_plus),
+            log_count - 1 / temperature,
+        )
+    return torch.logaddexp(log_ng - positive, torch.zeros_like(positive)), at_bound
 
 
 def check_debiasing(tau_plus: float, beta: float) -> None:
@@ -124,20 +159,8 @@ def check_debiasing(tau_plus: float, beta: float) -> None:
         )
 
 
-def _log_weighted_sum(logits: Tensor, negatives: int, beta: float) -> Tensor:
-    """Log of Σ_j w_j e_j with w_j = M softmax_j(β l_j), in each row of logits l (2n, 2N)."""
-    if beta == 0:
-        return torch.logsumexp(logits, dim=1)
-    # Relative to the largest, so that a large β does not cost the digits of the difference. The
-    # sum does not depend on what is subtracted, so nothing is lost by detaching it.
-    top = logits.detach().amax(dim=1, keepdim=True)
-    logits = logits - top
-    hard = torch.logsumexp((1 + beta) * logits, dim=1) - torch.logsumexp(beta * logits, dim=1)
-    return hard + top.squeeze(1) + math.log(negatives)
-
-
 def _subtract_positives(
-    log_sum: Tensor, log_expected: Tensor, log_share: float, bound: float
+    log_sum: Tensor, log_expected: Tensor, log_share: float, bound: Tensor | float
 ) -> tuple[Tensor, Tensor]:
     """Log of max((Σ - expected)/share, exp(bound)), and where the maximum is the bound."""
     log_ratio = log_expected - log_sum
@@ -146,4 +169,4 @@ def _subtract_positives(
     left = torch.log1p(-torch.exp(log_ratio.masked_fill(nothing_left, -torch.inf)))
     log_ng = log_sum + left - log_share
     at_bound = nothing_left | (log_ng.detach() < bound)
-    return log_ng.masked_fill(at_bound, bound), at_bound
+    return torch.where(at_bound, bound, log_ng), at_bound

@@ -1,8 +1,11 @@
 """Decoupled contrastive learning, without and with weights on the positives (Yeh et al. 2022)."""
 
+from collections.abc import Sequence
+
 from sslkit.methods.joint_embedding import JointEmbedding
 from sslkit.methods.optimisation import OptimizerFactory
 from sslkit.methods.simclr import simclr_lars, simclr_projector
+from sslkit.negatives.plugin import Plugin
 from sslkit.nn import Encoder
 from sslkit.objectives import DCL as DCLObjective
 from sslkit.optim import LRScaling, Schedule, WarmupCosine
@@ -36,6 +39,8 @@ class DCL(JointEmbedding):
         output_dim: Width D of the embeddings.
         projector_layers: Linear layers of the projector.
         temperature: t, above 0; 0.1 on ImageNet and 0.07 on CIFAR in the paper.
+        plugins: Treatments of positives and negatives (`sslkit.negatives`), in this order; None
+            is the plain method.
         optimizer: None is SimCLR's LARS, weight decay 1e-4.
         base_lr: Learning rate before scaling.
         lr_scaling: How it grows with the batch.
@@ -43,7 +48,8 @@ class DCL(JointEmbedding):
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
 
     Raises:
-        ValueError: If ``temperature``, a width or ``base_lr`` is not above 0.
+        ValueError: If ``temperature``, a width or ``base_lr`` is not above 0, or a plug-in
+            cannot work here.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class DCL(JointEmbedding):
         output_dim: int = 128,
         projector_layers: int = 2,
         temperature: float = 0.1,
+        plugins: Sequence[Plugin] | None = None,
         optimizer: OptimizerFactory | None = None,
         base_lr: float = 0.075,
         lr_scaling: LRScaling = "sqrt",
@@ -65,7 +72,7 @@ class DCL(JointEmbedding):
         super().__init__(
             encoder=encoder,
             projector=simclr_projector(encoder, hidden_dim, output_dim, projector_layers),
-            objective=DCLObjective(temperature=temperature),
+            objective=DCLObjective(temperature=temperature, plugins=plugins),
             views=views if views is not None else SimCLRViews(),
             optimizer=optimizer if optimizer is not None else simclr_lars,
             base_lr=base_lr,
@@ -102,6 +109,8 @@ class DCLW(JointEmbedding):
         sigma: Temperature of the weights, above 0.
         weight_gradient: Let gradient flow through the weights. The paper does not say, and public
             code does either.
+        plugins: Treatments of positives and negatives (`sslkit.negatives`), in this order; None
+            is the plain method.
         optimizer: None is SimCLR's LARS, weight decay 1e-4.
         base_lr: Learning rate before scaling.
         lr_scaling: How it grows with the batch.
@@ -109,7 +118,8 @@ class DCLW(JointEmbedding):
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
 
     Raises:
-        ValueError: If ``temperature``, ``sigma``, a width or ``base_lr`` is not above 0.
+        ValueError: If ``temperature``, ``sigma``, a width or ``base_lr`` is not above 0, or a
+            plug-in cannot work here.
     """
 
     def __init__(
@@ -123,6 +133,7 @@ class DCLW(JointEmbedding):
         temperature: float = 0.1,
         sigma: float = 0.5,
         weight_gradient: bool = False,
+        plugins: Sequence[Plugin] | None = None,
         optimizer: OptimizerFactory | None = None,
         base_lr: float = 0.075,
         lr_scaling: LRScaling = "sqrt",
@@ -134,7 +145,10 @@ class DCLW(JointEmbedding):
             encoder=encoder,
             projector=simclr_projector(encoder, hidden_dim, output_dim, projector_layers),
             objective=DCLObjective(
-                temperature=temperature, sigma=sigma, weight_gradient=weight_gradient
+                temperature=temperature,
+                sigma=sigma,
+                weight_gradient=weight_gradient,
+                plugins=plugins,
             ),
             views=views if views is not None else SimCLRViews(),
             optimizer=optimizer if optimizer is not None else simclr_lars,

@@ -1,11 +1,12 @@
 """Debiased contrastive learning and hard negatives (Chuang et al. 2020, Robinson et al. 2021)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch.optim import Adam
 
 from sslkit.methods.joint_embedding import JointEmbedding
 from sslkit.methods.optimisation import OptimizerFactory
+from sslkit.negatives.plugin import Plugin
 from sslkit.nn import Encoder, MLPHead
 from sslkit.objectives import DebiasedNCE
 from sslkit.optim import Constant, LRScaling, Schedule
@@ -43,6 +44,8 @@ class DebiasedSimCLR(JointEmbedding):
         tau_plus: Chance in [0, 1) that a negative is of the anchor's class.
         beta: How much harder negatives weigh more, at least 0; 0 is the debiased loss, HCL has
             0.5 to 2.
+        plugins: Treatments of positives and negatives (`sslkit.negatives`), in this order; None
+            is the plain method.
         optimizer: None is Adam with weight decay 1e-6.
         base_lr: Learning rate before scaling.
         lr_scaling: How it grows with the batch.
@@ -50,8 +53,8 @@ class DebiasedSimCLR(JointEmbedding):
         exclude_bias_and_norm: Keep biases and normalisation out of decay.
 
     Raises:
-        ValueError: If ``temperature``, a width or ``base_lr`` is not above 0, or ``tau_plus`` or
-            ``beta`` is outside its range.
+        ValueError: If ``temperature``, a width or ``base_lr`` is not above 0, ``tau_plus`` or
+            ``beta`` is outside its range, or a plug-in cannot work here.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class DebiasedSimCLR(JointEmbedding):
         temperature: float = 0.5,
         tau_plus: float = 0.1,
         beta: float = 0.0,
+        plugins: Sequence[Plugin] | None = None,
         optimizer: OptimizerFactory | None = None,
         base_lr: float = 1e-3,
         lr_scaling: LRScaling = "none",
@@ -78,7 +82,9 @@ class DebiasedSimCLR(JointEmbedding):
         super().__init__(
             encoder=encoder,
             projector=MLPHead(encoder.num_features, [hidden_dim, output_dim], hidden_bias=False),
-            objective=DebiasedNCE(temperature=temperature, tau_plus=tau_plus, beta=beta),
+            objective=DebiasedNCE(
+                temperature=temperature, tau_plus=tau_plus, beta=beta, plugins=plugins
+            ),
             views=views,
             optimizer=optimizer if optimizer is not None else _adam,
             base_lr=base_lr,

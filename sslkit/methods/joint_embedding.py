@@ -21,13 +21,15 @@ from sslkit.methods.optimisation import (
     OptimizerFactory,
     check_bias_lr_ratio,
     effective_lr,
+    epoch_steps,
     optimiser_and_schedule,
     total_steps,
 )
 from sslkit.methods.ranks import keep_queues_local, synchronise_batch_norm
 from sslkit.methods.run_record import resume_record, write_record
+from sslkit.negatives.plugin import Progress
 from sslkit.nn import Encoder, MomentumBranch
-from sslkit.objectives import Objective
+from sslkit.objectives import Objective, PairObjective
 from sslkit.optim import LRScaling, Schedule
 from sslkit.seeding import counter_generator, global_seed
 from sslkit.views import Views
@@ -106,7 +108,7 @@ class JointEmbedding(pl.LightningModule):
         self.encode_jointly = encode_jointly
         self.project_jointly = project_jointly
         self.sync_batchnorm = sync_batchnorm
-        # Training batches drawn so far: names the draw of the next batch's views.
+        # Training batches so far: names the draws of the next one, its views and its plug-ins.
         self.batches_drawn = 0
         self._finite = FiniteWatch()
         encoder.fit_to(views.sizes)  # before the momentum branches copy it
@@ -139,10 +141,12 @@ class JointEmbedding(pl.LightningModule):
         rank_zero_info(
             f"{type(self).__name__}: {self.encoder.name} with {size:.2f} million parameters and "
             f"{self.encoder.num_features} features, {type(self.objective).__name__}"
-            f"({self.objective.extra_repr()})."
+            f"({self.objective.extra_repr()}){_plugin_names(self.objective)}."
         )
         if self.views.mean is not None and self.views.std is not None:
-            self.encoder.set_statistics(self.views.mean.tolist(), self.views.std.tolist())
+            statistics = self.views.mean.tolist(), self.views.std.tolist()
+            self.encoder.set_statistics(*statistics)
+            self.objective.set_statistics(*statistics)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | ViewBatch:
         """Augment a training batch on its device; other batches stay as they are."""
@@ -150,7 +154,6 @@ class JointEmbedding(pl.LightningModule):
         if isinstance(batch, ViewBatch) or not self.trainer.training:
             return batch
         generator = counter_generator(global_seed(), rank(), self.batches_drawn)
-        self.batches_drawn += 1
         return ViewBatch(self.views(batch.image, generator), batch.label, batch.index)
 
     # --- steps --------------------------------------------------------------------------------
@@ -167,6 +170,8 @@ class JointEmbedding(pl.LightningModule):
         """
         check_views(batch.views, self)
         images = len(batch.views[0])
+        self.objective.begin(self._progress(), batch)
+        self.batches_drawn += 1
         features, online, target = self._embed(batch.views)
         with torch.autocast(online.device.type, enabled=False):
             online, target = (
@@ -183,6 +188,14 @@ class JointEmbedding(pl.LightningModule):
             "label": batch.label,
             "index": batch.index,
         }
+
+    def _progress(self) -> Progress:
+        return Progress(
+            step=self.trainer.global_step,
+            steps_per_epoch=epoch_steps(self.trainer),
+            batch=self.batches_drawn,
+            rank=rank(),
+        )
 
     def on_train_epoch_end(self) -> None:
         """Check before the epoch's checkpoint is written, so that none holds a diverged network."""
@@ -259,3 +272,9 @@ class JointEmbedding(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint is of this configuration, then take over its counters."""
         resume_record(self, checkpoint)
+
+
+def _plugin_names(objective: Objective) -> str:
+    plugins = objective.plugins if isinstance(objective, PairObjective) else ()
+    names = [type(plugin).__name__ for plugin in plugins]
+    return f", with {', '.join(names)}" if names else ""

@@ -1,6 +1,6 @@
 """MoCo, versions 1, 2 and the symmetric one (He et al. 2020, Chen et al. 2020)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch.optim import SGD
 
@@ -8,6 +8,7 @@ from sslkit.methods.branches import Momentum
 from sslkit.methods.head_sizes import head_sizes
 from sslkit.methods.joint_embedding import JointEmbedding
 from sslkit.methods.optimisation import OptimizerFactory
+from sslkit.negatives.plugin import Plugin
 from sslkit.nn import Encoder, MLPHead, MomentumSchedule, split_batch_norm
 from sslkit.objectives import QueueInfoNCE
 from sslkit.optim import LRScaling, Schedule, WarmupCosine
@@ -55,6 +56,10 @@ class MoCo(JointEmbedding):
             as many devices.
         decoupled: Leave the positive out of the denominator, which is `DCL` on a queue.
         sigma: With ``decoupled``, weigh the positives as `DCLW` does (0.5 there); None does not.
+        tau_plus: Chance in [0, 1) that a row of the queue is of the anchor's class, which
+            `DebiasedSimCLR` corrects for; not with ``decoupled``.
+        plugins: Treatments of positives and negatives (`sslkit.negatives`), in this order; None
+            is the plain method.
         optimizer: None is SGD with momentum 0.9 and weight decay 1e-4.
         base_lr: Learning rate before scaling.
         lr_scaling: How it grows with the batch.
@@ -62,8 +67,9 @@ class MoCo(JointEmbedding):
         exclude_bias_and_norm: Keep biases and normalisation out of decay; MoCo does not.
 
     Raises:
-        ValueError: If an argument is outside its range, ``sigma`` is set without ``decoupled``, or
-            ``bn_splits`` is set for an encoder without batch normalisation.
+        ValueError: If an argument is outside its range, ``sigma`` is set without ``decoupled`` or
+            ``tau_plus`` with it, a plug-in cannot work here, or ``bn_splits`` is set for an encoder
+            without batch normalisation.
     """
 
     def __init__(
@@ -83,6 +89,8 @@ class MoCo(JointEmbedding):
         bn_splits: int = 1,
         decoupled: bool = False,
         sigma: float | None = None,
+        tau_plus: float = 0.0,
+        plugins: Sequence[Plugin] | None = None,
         optimizer: OptimizerFactory | None = None,
         base_lr: float = 0.03,
         lr_scaling: LRScaling = "linear",
@@ -102,6 +110,8 @@ class MoCo(JointEmbedding):
                 symmetric=symmetric,
                 decoupled=decoupled,
                 sigma=sigma,
+                tau_plus=tau_plus,
+                plugins=plugins,
             ),
             views=views if views is not None else MoCoV2Views(),
             optimizer=optimizer if optimizer is not None else moco_sgd,

@@ -1,6 +1,6 @@
 """MoCo v3 (Chen et al. 2021)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 
@@ -8,6 +8,7 @@ from sslkit.methods.branches import Momentum
 from sslkit.methods.head_sizes import head_sizes
 from sslkit.methods.joint_embedding import JointEmbedding
 from sslkit.methods.optimisation import OptimizerFactory
+from sslkit.negatives.plugin import Plugin
 from sslkit.nn import Encoder, MLPHead, MomentumSchedule
 from sslkit.objectives import MoCoV3Objective
 from sslkit.optim import LARS, LRScaling, Schedule, WarmupCosine
@@ -46,6 +47,8 @@ class MoCoV3(JointEmbedding):
         temperature: t, above 0.
         momentum: Momentum of the first update, in [0, 1].
         momentum_schedule: ``cosine`` from there to 1, or ``constant``.
+        plugins: Treatments of positives and negatives (`sslkit.negatives`), in this order; None
+            is the plain method.
         optimizer: None is LARS with weight decay 1e-6.
         base_lr: Learning rate before scaling.
         lr_scaling: How it grows with the batch.
@@ -53,7 +56,8 @@ class MoCoV3(JointEmbedding):
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
 
     Raises:
-        ValueError: If an argument is outside its range, or the encoder has no patches to freeze.
+        ValueError: If an argument is outside its range, the encoder has no patches to freeze, or a
+            plug-in cannot work here.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class MoCoV3(JointEmbedding):
         temperature: float = 1.0,
         momentum: float = 0.99,
         momentum_schedule: MomentumSchedule = "cosine",
+        plugins: Sequence[Plugin] | None = None,
         optimizer: OptimizerFactory | None = None,
         base_lr: float = 0.6,
         lr_scaling: LRScaling = "linear",
@@ -96,7 +101,7 @@ class MoCoV3(JointEmbedding):
             encoder=encoder,
             projector=projector,
             predictor=predictor,
-            objective=MoCoV3Objective(temperature=temperature),
+            objective=MoCoV3Objective(temperature=temperature, plugins=plugins),
             views=views if views is not None else BYOLViews(crop_scale=(0.2, 1.0)),
             optimizer=optimizer if optimizer is not None else _lars,
             base_lr=base_lr,

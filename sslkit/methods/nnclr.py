@@ -1,10 +1,11 @@
 """NNCLR (Dwibedi et al. 2021)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sslkit.methods.head_sizes import head_sizes
 from sslkit.methods.joint_embedding import JointEmbedding
 from sslkit.methods.optimisation import OptimizerFactory
+from sslkit.negatives.plugin import Plugin
 from sslkit.nn import Encoder, MLPHead
 from sslkit.objectives import NNCLRObjective
 from sslkit.optim import LARS, LRScaling, Schedule, WarmupCosine
@@ -44,6 +45,8 @@ class NNCLR(JointEmbedding):
         queue_size: K; 65,536 in public code.
         temperature: t, above 0.
         decoupled: Leave the positive out of the denominator.
+        plugins: Treatments of positives and negatives (`sslkit.negatives`), in this order; None
+            is the plain method.
         optimizer: None is LARS with weight decay 1e-6.
         base_lr: Learning rate before scaling.
         lr_scaling: How it grows with the batch.
@@ -51,7 +54,8 @@ class NNCLR(JointEmbedding):
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
 
     Raises:
-        ValueError: If ``temperature``, a size or ``base_lr`` is not above 0.
+        ValueError: If ``temperature``, a size or ``base_lr`` is not above 0, or a plug-in
+            cannot work here.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class NNCLR(JointEmbedding):
         queue_size: int = 98304,
         temperature: float = 0.1,
         decoupled: bool = False,
+        plugins: Sequence[Plugin] | None = None,
         optimizer: OptimizerFactory | None = None,
         base_lr: float = 0.3,
         lr_scaling: LRScaling = "linear",
@@ -86,6 +91,7 @@ class NNCLR(JointEmbedding):
                 queue_size=queue_size,
                 temperature=temperature,
                 decoupled=decoupled,
+                plugins=plugins,
             ),
             views=views if views is not None else BYOLViews(),
             optimizer=optimizer if optimizer is not None else _lars,

@@ -1,10 +1,11 @@
 """SimCLR (Chen et al. 2020)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sslkit.methods.head_sizes import head_sizes
 from sslkit.methods.joint_embedding import JointEmbedding
 from sslkit.methods.optimisation import OptimizerFactory
+from sslkit.negatives.plugin import Plugin
 from sslkit.nn import Encoder, MLPHead
 from sslkit.objectives import NTXent
 from sslkit.optim import LARS, LRScaling, Schedule, WarmupCosine
@@ -36,6 +37,8 @@ class SimCLR(JointEmbedding):
         output_dim: Width D of the embeddings.
         projector_layers: Linear layers of the projector; 2 in SimCLR, 3 in SimCLR v2.
         temperature: t, above 0.
+        plugins: Treatments of positives and negatives (`sslkit.negatives`), in this order; None
+            is the plain method.
         optimizer: None is LARS in SimCLR's form (`LARS` with ``lr_in_buffer``), weight decay 1e-4
             as in the official ImageNet command (paper: 1e-6).
         base_lr: Learning rate before scaling.
@@ -44,7 +47,8 @@ class SimCLR(JointEmbedding):
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
 
     Raises:
-        ValueError: If ``temperature``, a width or ``base_lr`` is not above 0.
+        ValueError: If ``temperature``, a width or ``base_lr`` is not above 0, or a plug-in
+            cannot work here.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class SimCLR(JointEmbedding):
         output_dim: int = 128,
         projector_layers: int = 2,
         temperature: float = 0.1,
+        plugins: Sequence[Plugin] | None = None,
         optimizer: OptimizerFactory | None = None,
         base_lr: float = 0.075,
         lr_scaling: LRScaling = "sqrt",
@@ -66,7 +71,7 @@ class SimCLR(JointEmbedding):
         super().__init__(
             encoder=encoder,
             projector=simclr_projector(encoder, hidden_dim, output_dim, projector_layers),
-            objective=NTXent(temperature=temperature),
+            objective=NTXent(temperature=temperature, plugins=plugins),
             views=views if views is not None else SimCLRViews(),
             optimizer=optimizer if optimizer is not None else simclr_lars,
             base_lr=base_lr,

@@ -27,13 +27,15 @@ class Queue(nn.Module):
         index: (K,) int64 positions of the rows' images in their data set; −1 likewise.
         position: () int64, the row that is written next.
         filled: () int64, how many rows have been written, at most K.
+        guide: (K, G) what a guide says of the rows' images, 0 until filled; None without a width.
 
     Args:
         size: K.
         dim: D, the width of the embeddings.
+        guide_dim: G, the width of a guide's features, to be kept beside the rows; None keeps none.
 
     Raises:
-        ValueError: If ``size`` or ``dim`` is below 1.
+        ValueError: If ``size``, ``dim`` or ``guide_dim`` is below 1.
     """
 
     rows: Tensor
@@ -41,13 +43,18 @@ class Queue(nn.Module):
     index: Tensor
     position: Tensor
     filled: Tensor
+    guide: Tensor | None
 
-    def __init__(self, size: int, dim: int) -> None:
+    def __init__(self, size: int, dim: int, *, guide_dim: int | None = None) -> None:
         super().__init__()
         if size < 1 or dim < 1:
             raise ValueError(
                 f"a queue needs a size and a dim of at least 1, got size={size} and dim={dim}: it "
                 "holds size embeddings of the projector's output width dim."
+            )
+        if guide_dim is not None and guide_dim < 1:
+            raise ValueError(
+                f"guide_dim must be at least 1, or None without a guide, got {guide_dim}."
             )
         generator = counter_generator(global_seed(), size, dim, _INITIAL_ROWS)
         self.register_buffer("rows", unit_rows(torch.randn(size, dim, generator=generator)))
@@ -55,6 +62,8 @@ class Queue(nn.Module):
         self.register_buffer("index", torch.full((size,), -1))
         self.register_buffer("position", torch.tensor(0))
         self.register_buffer("filled", torch.tensor(0))
+        guide = None if guide_dim is None else torch.zeros(size, guide_dim)
+        self.register_buffer("guide", guide)
 
     def snapshot(self) -> Tensor:
         """The rows as they are now, for a loss that is followed by `enqueue`.
@@ -68,7 +77,11 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def enqueue(
-        self, rows: Tensor, labels: Tensor | None = None, index: Tensor | None = None
+        self,
+        rows: Tensor,
+        labels: Tensor | None = None,
+        index: Tensor | None = None,
+        guide: Tensor | None = None,
     ) -> None:
         """Write the embeddings of all ranks over the oldest rows.
 
@@ -79,9 +92,12 @@ class Queue(nn.Module):
             rows: (B, D) raw embeddings of this rank; B must be the same on every rank.
             labels: (B,) integer labels of their images; None, or classes as (B, C) bool, is −1.
             index: (B,) positions of their images in the data set; None is −1.
+            guide: (B, G) features of their images; needed where the queue keeps them, and ignored
+                elsewhere.
 
         Raises:
-            ValueError: If the embeddings are not (B, D), or not as many as labels or indices.
+            ValueError: If the embeddings are not (B, D), not as many as labels or indices, or
+                without the guide's features that the queue keeps.
         """
         size, dim = self.rows.shape
         if rows.ndim != 2 or rows.shape[1] != dim:
@@ -101,12 +117,25 @@ class Queue(nn.Module):
         at = (self.position + steps) % size
         self.rows[at] = everyone[skipped:].to(self.rows.dtype)
         self.labels[at], self.index[at] = marks[skipped:].unbind(1)
+        if self.guide is not None:
+            self.guide[at] = gather_no_grad(_features(guide, rows, self.guide))[skipped:]
         self.position.add_(count).remainder_(size)
         self.filled.add_(count).clamp_(max=size)
 
     def extra_repr(self) -> str:
         """What the printed module says of its shape."""
         return f"size={self.rows.shape[0]}, dim={self.rows.shape[1]}"
+
+
+def _features(given: Tensor | None, rows: Tensor, kept: Tensor) -> Tensor:
+    """(B, G) in the precision of those that are kept."""
+    shape = (rows.shape[0], kept.shape[1])
+    if given is None or given.shape != shape:
+        raise ValueError(
+            f"this queue keeps a guide's features of width {kept.shape[1]}, so guide must be "
+            f"{shape}, got {None if given is None else tuple(given.shape)}."
+        )
+    return given.to(kept)
 
 
 def _marks(given: Tensor | None, rows: Tensor, name: str) -> Tensor:

@@ -1,9 +1,12 @@
 """Objectives: from the embeddings of a batch to a loss and the scalars worth watching."""
 
-from sslkit.objectives.contrastive import DCL, DebiasedNCE, NTXent
+from sslkit.objectives.contrastive import DCL, NTXent
 from sslkit.objectives.cross_view import MoCoV3Objective, NNCLRObjective
+from sslkit.objectives.debiased import DebiasedNCE
+from sslkit.objectives.dual_view import DualViewNCE
 from sslkit.objectives.objective import Objective
-from sslkit.objectives.queued import DualViewNCE, QueueInfoNCE
+from sslkit.objectives.pair_objective import PairObjective
+from sslkit.objectives.queued import QueueInfoNCE
 from sslkit.objectives.redundancy import BarlowTwins
 from sslkit.objectives.regression import (
     BYOLObjective,
@@ -25,6 +28,7 @@ __all__ = [
     "NNCLRObjective",
     "NTXent",
     "Objective",
+    "PairObjective",
     "QueueInfoNCE",
     "Routes",
     "SelfLabelledBCE",

@@ -1,10 +1,12 @@
 """What a training engine asks of an objective."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from sslkit.negatives.plugin import Progress
 from sslkit.objectives.routes import Routes
 
 
@@ -17,6 +19,24 @@ class Objective(nn.Module, ABC):
     """
 
     routes: Routes
+
+    def begin(self, progress: Progress, batch: Any) -> None:
+        """Take note of the training batch that comes next; called before its views are encoded.
+
+        Args:
+            progress: Where the run stands.
+            batch: The `sslkit.data.ViewBatch` whose embeddings `forward` gets next.
+        """
+        del progress, batch
+
+    def set_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take note of how the views are normalised; called when a run is set up.
+
+        Args:
+            mean: Of each channel, on the scale [0, 1].
+            std: Likewise.
+        """
+        del mean, std
 
     @abstractmethod
     def forward(self, online: Tensor, target: Tensor, batch: Any) -> dict[str, Tensor]:

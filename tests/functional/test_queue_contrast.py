@@ -11,6 +11,7 @@ from sslkit.functional import (
     queue_nce_per_anchor,
     unit_rows,
 )
+from sslkit.functional.queue_contrast import queue_logits
 
 
 def inputs(n: int = 5, k: int = 7, d: int = 6) -> tuple[Tensor, Tensor, Tensor]:
@@ -31,6 +32,8 @@ def test_equals_the_authors_code_in_value_gradient_and_logits(name: str) -> None
     per_anchor = queue_nce_per_anchor(q, k, queue, temperature=case.params["temperature"])
     logits = case.outputs["logits"]
     torch.testing.assert_close(per_anchor.detach(), logits.logsumexp(dim=1) - logits[:, 0], **close)
+    own, negatives = queue_logits(q.detach(), k, queue, temperature=case.params["temperature"])
+    torch.testing.assert_close(torch.cat([own[:, None], negatives], dim=1), logits, **close)
 
 
 @pytest.mark.parametrize("name", oracle.case_names("objectives", "dcl_moco."))

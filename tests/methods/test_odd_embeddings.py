@@ -13,6 +13,7 @@ import torch
 from tiny import METHODS, encoder
 
 from sslkit.data import ViewBatch
+from sslkit.negatives import Progress
 
 IMAGES = 16
 TINY = encoder()  # never run here
@@ -42,6 +43,7 @@ def step(method, online, target):
     features = torch.zeros(1, online.shape[1], 1)
     method._embed = lambda views: (features, online, target)
     method._log_step = lambda *_: None
+    method._progress = Progress
     label = torch.arange(online.shape[1])
     needed = 1 + max(v for part in vars(method.objective.routes).values() for v in part)
     views = [torch.zeros(online.shape[1], 3, 16, 16)] * needed

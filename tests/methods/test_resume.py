@@ -204,3 +204,69 @@ def test_momentum_and_queue_resume_bit_identical(tmp_path, config):
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "sslkit", "callbacks"):
         found = differences(whole[part], again[part])
         assert [d for d in found if "ModelCheckpoint" not in d and "LastCheckpoint" not in d] == []
+
+
+# The schedules begin and ramp while accumulated batches are compared. Killed in the middle of the
+# second epoch, between two batches of one optimiser step; the newest checkpoint is older.
+PLUGINS = [
+    {
+        "class_path": "sslkit.negatives.PositiveExtrapolation",
+        "init_args": {"schedule": {"start": 1, "unit": "epochs"}},
+    },
+    {
+        "class_path": "sslkit.negatives.HardNegativeMixing",
+        "init_args": {
+            "hardest": 8,
+            "pairs": 4,
+            "query_mixes": 4,
+            "schedule": {"start": 2, "ramp": 5, "stop": 8, "unit": "steps"},
+        },
+    },
+    {
+        "class_path": "sslkit.negatives.FalseNegativeMask",
+        "init_args": {
+            "guide": {
+                "class_path": "sslkit.negatives.FrozenGuide",
+                "init_args": {"checkpoint": "guide.ckpt"},
+            },
+            "threshold": 0.95,
+        },
+    },
+]
+
+
+@pytest.mark.slow
+def test_plugins_resume_bit_identical(uninterrupted, tmp_path):
+    (guide,) = uninterrupted.glob("runs/resume/version_*/checkpoints/last.ckpt")
+    config = with_method("MoCo", queue_size=100, momentum=0.9, plugins=PLUGINS)
+    middle = {
+        "class_path": "pytorch_lightning.callbacks.ModelCheckpoint",
+        "init_args": {
+            "filename": "middle",
+            "every_n_train_steps": 4,
+            "enable_version_counter": False,
+        },
+    }
+    config["trainer"] = CONFIG["trainer"] | {
+        "accumulate_grad_batches": 2,
+        "callbacks": [middle, {"class_path": "sslkit.callbacks.OnlineKNN"}],
+    }
+    whole, again = (prepared(tmp_path / name, config) for name in ("whole", "again"))
+    for folder in (whole, again):
+        (folder / "guide.ckpt").write_bytes(guide.read_bytes())
+    done = run(whole)
+    assert done.returncode == 0, done.stderr
+    killed = run(again, "--trainer.callbacks+=killer.KillAt", "--trainer.callbacks.step=5")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert checkpoint(again, "middle")["global_step"] == 4
+    resumed = run(again, "--ckpt_path", "last")
+    assert resumed.returncode == 0, resumed.stderr
+    whole, again = checkpoint(whole), checkpoint(again)
+    assert whole["global_step"] == again["global_step"] == 9
+    assert whole["sslkit"]["batches_drawn"] == 15
+    state = whole["state_dict"]
+    assert state["objective.queue.guide"].any()
+    assert not [name for name in state if name.startswith("objective.plugins")]
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "sslkit", "callbacks"):
+        found = differences(whole[part], again[part])
+        assert [d for d in found if "ModelCheckpoint" not in d and "LastCheckpoint" not in d] == []

@@ -123,3 +123,24 @@ def test_arguments_are_checked() -> None:
     with pytest.raises(ValueError, match=r"labels must be \(2,\).*got \(3,\)"):
         queue.enqueue(embeddings(2), torch.arange(3))
     assert "size=4, dim=3" in repr(queue)
+
+
+def test_a_guides_features_go_in_beside_the_rows() -> None:
+    queue = Queue(3, 2, guide_dim=4)
+    assert queue.guide is not None and not queue.guide.any()
+    features = torch.arange(20.0).view(5, 4).bfloat16()
+    queue.enqueue(torch.randn(2, 2), index=torch.arange(2), guide=features[:2])
+    queue.enqueue(torch.randn(3, 2), index=torch.arange(2, 5), guide=features[2:])
+    assert torch.equal(queue.guide, features[queue.index].float())
+    with pytest.raises(ValueError, match=r"guide must be \(2, 4\), got None"):
+        queue.enqueue(torch.randn(2, 2))
+    with pytest.raises(ValueError, match=r"got \(2, 3\)"):
+        queue.enqueue(torch.randn(2, 2), guide=torch.randn(2, 3))
+    with pytest.raises(ValueError, match="guide_dim must be at least 1"):
+        Queue(3, 2, guide_dim=0)
+
+
+def test_without_a_guide_nothing_is_kept_of_it() -> None:
+    queue = Queue(3, 2)
+    assert queue.guide is None
+    assert "guide" not in queue.state_dict()

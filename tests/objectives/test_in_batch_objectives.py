@@ -74,8 +74,7 @@ def test_arguments_are_checked_when_they_are_set() -> None:
 
 
 def test_printed_modules_say_their_arguments() -> None:
-    assert repr(DCL(temperature=0.2)) == "DCL(temperature=0.2)"
-    assert repr(DCL(sigma=0.5, weight_gradient=True)) == (
-        "DCL(temperature=0.1, sigma=0.5, weight_gradient=True)"
-    )
-    assert repr(DebiasedNCE(beta=1.0)) == "DebiasedNCE(temperature=0.5, tau_plus=0.1, beta=1.0)"
+    assert "  temperature=0.2\n" in repr(DCL(temperature=0.2))
+    weighted = repr(DCL(sigma=0.5, weight_gradient=True))
+    assert "  temperature=0.1, sigma=0.5, weight_gradient=True\n" in weighted
+    assert "  temperature=0.5, tau_plus=0.1, beta=1.0\n" in repr(DebiasedNCE(beta=1.0))

@@ -8,8 +8,10 @@ import torch
 from gloo import WORLD, run_two_ranks
 from torch import Tensor, nn
 
+from sslkit import objectives
 from sslkit.data import ViewBatch
 from sslkit.distributed import mean_across_ranks
+from sslkit.negatives import HardNegativeFilter, ReweightNegatives
 from sslkit.nn import Queue
 from sslkit.objectives import (
     DCL,
@@ -20,6 +22,7 @@ from sslkit.objectives import (
     DualViewNCE,
     MoCoV3Objective,
     NNCLRObjective,
+    NTXent,
     Objective,
     QueueInfoNCE,
     SelfLabelledBCE,
@@ -31,6 +34,16 @@ IMAGES, WIDTH, DIM, STEPS = 12, 6, 4, 2  # images on a rank, input width, embedd
 QUEUE: dict[str, Any] = {"dim": DIM, "queue_size": 40, "temperature": 0.3}
 
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
+    "nt_xent": lambda: NTXent(temperature=0.3),
+    "nt-xent filtered": lambda: NTXent(plugins=[HardNegativeFilter(keep=8)]),
+    "dclw filtered": lambda: DCL(sigma=0.5, plugins=[HardNegativeFilter(keep=0.5)]),
+    "debiased reweighted": lambda: DebiasedNCE(plugins=[ReweightNegatives(beta=0.5)]),
+    "moco v3 filtered": lambda: MoCoV3Objective(plugins=[HardNegativeFilter(keep=8)]),
+    "nnclr reweighted": lambda: NNCLRObjective(**QUEUE, plugins=[ReweightNegatives()]),
+    "moco filtered and reweighted": lambda: QueueInfoNCE(
+        **QUEUE, symmetric=True, plugins=[HardNegativeFilter(keep=8), ReweightNegatives()]
+    ),
+    "moco debiased": lambda: QueueInfoNCE(**QUEUE, tau_plus=0.1),
     "dcl": lambda: DCL(temperature=0.3),
     "dclw": lambda: DCL(temperature=0.3, sigma=0.5),
     "dclw with gradient": lambda: DCL(temperature=0.3, sigma=0.5, weight_gradient=True),
@@ -51,6 +64,9 @@ OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "moco symmetric": lambda: QueueInfoNCE(**QUEUE, symmetric=True),
     "moco decoupled": lambda: QueueInfoNCE(**QUEUE, symmetric=True, decoupled=True),
     "moco weighted": lambda: QueueInfoNCE(**QUEUE, decoupled=True, sigma=0.5),
+    "moco symmetric weighted": lambda: QueueInfoNCE(
+        **QUEUE, symmetric=True, decoupled=True, sigma=0.5
+    ),
     "dual view": lambda: DualViewNCE(**QUEUE, hardest=5),
     "dual view symmetric": lambda: DualViewNCE(**QUEUE, hardest=5, symmetric=True),
 }
@@ -150,6 +166,11 @@ def train_alone(name: str, ranks: list[dict]) -> dict:
         [torch.cat([views_of(r, s) for r in range(WORLD)], dim=1) for s in range(STEPS)],
         [torch.cat([labels_of(r, s) for r in range(WORLD)]) for s in range(STEPS)],
     )
+
+
+def test_the_table_has_every_objective() -> None:
+    named = {type(build()).__name__ for build in OBJECTIVES.values()}
+    assert named == set(objectives.__all__) - {"Objective", "PairObjective", "Routes"}
 
 
 @all_objectives

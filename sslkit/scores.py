@@ -1,0 +1,74 @@
+"""``sslkit scores``: the recorded scores of finished runs in one picture, without torch."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from sslkit.figures import Curves, read_curves, score_figure, write_figure
+
+_FILE = "scores.csv"
+
+
+def draw_scores(options: argparse.Namespace) -> int:
+    """Draw runs together.
+
+    Args:
+        options: Of `sslkit.arguments.scores_parser`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        FileNotFoundError: If there is no such run.
+        ValueError: If a run has no recorded scores, or the picture's name has another ending.
+    """
+    paths = [Path(run) for run in dict.fromkeys(options.runs)]
+    files = [_recorded(path) for path in paths]
+    runs = dict(zip(run_names(files), map(_read, files), strict=True))
+    write_figure(score_figure(runs), options.out)
+    print(f"Written to {options.out}.")
+    return 0
+
+
+def run_names(files: Sequence[Path]) -> list[str]:
+    """Names that tell runs apart, as short as can be: ``moco/version_0``.
+
+    Args:
+        files: One in the folder of each run.
+    """
+    folders = [file.resolve().parent.parts for file in files]
+    count = 2
+    while len({folder[-count:] for folder in folders}) < len({*folders}):
+        count += 1
+    return [str(Path(*folder[-count:])) for folder in folders]
+
+
+def _recorded(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"there is no run at {path}: give the folder of a run (runs/quickstart/version_0)."
+        )
+    if (path / _FILE).is_file():
+        return path / _FILE
+    within = sorted(file.parent.name for file in path.glob(f"*/{_FILE}"))
+    if within:
+        raise ValueError(
+            f"{path} holds several runs: name those to draw, such as {path / within[-1]}."
+        )
+    raise ValueError(
+        f"{path} has no recorded scores ({_FILE}), and they cannot be computed afterwards: add "
+        "`class_path: sslkit.callbacks.ScoreMonitor` to trainer.callbacks and train again. They "
+        "are recorded for methods that compare with negatives (SimCLR, DCL, MoCo, NNCLR, ...)."
+    )
+
+
+def _read(file: Path) -> Curves:
+    run = read_curves(file)
+    if "negative_mean" not in run:
+        raise ValueError(
+            f"{file} holds no scores (its columns are {', '.join(run)}): give the folder of a run, "
+            f"or the {_FILE} that ScoreMonitor wrote."
+        )
+    return run
