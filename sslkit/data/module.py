@@ -220,8 +220,8 @@ class ImageDataModule(pl.LightningDataModule):
             split: ``train`` (what is trained on), ``train_and_held_out`` (that and what
                 ``val_fraction`` holds out of it: all labels there are to evaluate with; without a
                 hold-out the same as ``train``), ``val`` or ``test``.
-            limit: At most so many images, at equal distances over the split, so that those of a
-                folder sorted by class come from all classes.
+            limit: At most so many images, drawn at random once and for all: every call and every
+                run reads the same ones.
 
         Raises:
             ValueError: If the split is not there.
