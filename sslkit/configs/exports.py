@@ -30,8 +30,11 @@ def public_names(module: str) -> dict[str, str]:
     body = ast.parse(source.read_text(encoding="utf-8")).body
     bound = dict(_bindings(module, body, is_package=source.name == "__init__.py"))
     listed = _listed(body)
-    names = listed if listed is not None else [n for n in bound if not n.startswith("_")]
-    return {name: bound.get(name, f"{module}.{name}") for name in names}
+    if listed is None:
+        return {name: origin for name, origin in bound.items() if not name.startswith("_")}
+    beside = {n: o for n, o in _from_beside(module, body).items() if n in listed}
+    bound = {name: _definition(origin, name) for name, origin in beside.items()} | bound
+    return {name: bound.get(name, f"{module}.{name}") for name in listed}
 
 
 def _bindings(module: str, body: list[ast.stmt], *, is_package: bool) -> Iterator[tuple[str, str]]:
@@ -48,6 +51,19 @@ def _bindings(module: str, body: list[ast.stmt], *, is_package: bool) -> Iterato
                     yield from public_names(origin).items()
                 else:
                     yield alias.asname or alias.name, _definition(origin, alias.name)
+
+
+def _from_beside(module: str, body: list[ast.stmt]) -> dict[str, str]:
+    """Modules of the same package, but not below this one, from which a name is imported."""
+    top = module.split(".")[0]
+    return {
+        alias.asname or alias.name: node.module
+        for node in body
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module
+        # Not from what holds this module, where the name may come from here in turn.
+        if node.module.split(".")[0] == top and not f"{module}.".startswith(f"{node.module}.")
+        for alias in node.names
+    }
 
 
 def _definition(origin: str, name: str) -> str:

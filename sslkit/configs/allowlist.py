@@ -18,10 +18,11 @@ from typing import Any
 import yaml
 from jsonargparse import set_parsing_settings
 
-from sslkit.config_files import named_file, text_of
-from sslkit.config_values import Value, config_values, nodes_of, option_values, read_nodes
-from sslkit.refusals import COPIES, DOTTED, ImportRefused, why_refused
-from sslkit.roles import allowed_paths
+from sslkit.configs.extends import KEY, lineage
+from sslkit.configs.files import named_file, text_of
+from sslkit.configs.refusals import COPIES, DOTTED, ImportRefused, why_refused
+from sslkit.configs.roles import allowed_paths
+from sslkit.configs.values import Value, config_values, nodes_of, option_values, read_nodes
 
 # Text that no type reads as an import path, although it may look like one.
 _FILE_SUFFIXES = frozenset(
@@ -42,12 +43,13 @@ def check_file(path: Path | str, *, trust: Sequence[str] = ()) -> None:
         trust: Modules that the user trusts.
 
     Raises:
-        ImportRefused: If it, or a file that it names, names what is not on the list; says the line
-            and what to do.
-        ValueError: If it is not YAML.
+        ImportRefused: If it, or a file that it names or extends, names what is not on the list;
+            says the line and what to do.
+        FileNotFoundError: If there is not what it extends.
+        ValueError: If it is not YAML, or extends itself.
     """
-    path = Path(path)
-    _check(read_nodes(path), (), _Source(str(path), tuple(trust), (path.parent, Path())))
+    for file in lineage(path):
+        _check(read_nodes(file), (), _Source(str(file), tuple(trust), (file.parent, Path())))
 
 
 def check_arguments(arguments: Sequence[str], *, trust: Sequence[str] = ()) -> None:
@@ -119,7 +121,7 @@ def _check_value(value: Value, source: _Source) -> None:
             f"{place}: {key or 'the file'} has the YAML tag {value.tag!r}; a config is plain "
             "data and builds objects through class_path only. Remove the tag."
         )
-    if value.keys[:1] == ("recipe",):  # the card is text
+    if value.keys[:1] in (("recipe",), (KEY,)):  # the card is text; what is extended is checked
         return
     if _names_an_import(value, source.folders) and not is_allowed(value.text, source.trust):
         raise ImportRefused(f"{place}: {key} names {why_refused(value.text)}")

@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
-from sslkit.allowlist import (
+from sslkit.configs.allowlist import (
     check_arguments,
     check_file,
     check_imports,
@@ -25,7 +25,7 @@ from sslkit.allowlist import (
     is_allowed,
     trust_module,
 )
-from sslkit.refusals import ImportRefused, refusal_in
+from sslkit.configs.refusals import ImportRefused, refusal_in
 
 REFUSED = """
     os.system subprocess.Popen builtins.eval torch.load torch.hub.load torch.ops.load_library

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from sslkit.config_values import config_values, option_values, read_nodes
+from sslkit.configs.values import (
+    config_values,
+    nodes_of,
+    option_values,
+    read_nodes,
+    repeated_keys,
+)
 
 
 def test_values_of_a_file_have_their_keys_and_lines(tmp_path: Path) -> None:
@@ -108,3 +114,11 @@ def test_many_aliases_of_aliases_do_not_multiply(tmp_path: Path) -> None:
 )
 def test_options_have_their_values(arguments: list[str], expected: list[str]) -> None:
     assert [f"{key} {value}" for key, value in option_values(arguments)] == expected
+
+
+def test_a_key_that_stands_twice_is_found_with_its_line() -> None:
+    text = "a: 1\nb: {c: 1, c: 2}\nd:\n  - {e: 1}\n  - e: 1\n    e: 2\na: 3\nx: &x {y: 1}\nz: *x\n"
+    found = [(".".join(value.keys), value.line) for value in repeated_keys(nodes_of(text))]
+    assert found == [("b.c", 2), ("d.1.e", 6), ("a", 7)]
+    assert not list(repeated_keys(nodes_of("&a [*a]")))
+    assert not list(repeated_keys(None))

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sslkit.config_values import config_values
-from sslkit.parser_report import Failure, failure_in
-from sslkit.refusals import refusal_in, suggest
+from sslkit.configs.parser_report import Failure, failure_in
+from sslkit.configs.refusals import refusal_in, suggest
+from sslkit.configs.values import config_values
 
 _NO_OPTION = re.compile(r"(?:Option|Group '([^']*)' does not accept option) '([^']+)'")
 _UNRECOGNISED = re.compile(r"unrecognized arguments: (--?[^\s=]+)")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sslkit.config_files import named_file, text_of
+from sslkit.configs.files import named_file, text_of
 
 
 def test_a_file_is_found_in_the_first_folder_that_has_it(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from jsonargparse import ArgumentParser
 from torch.utils.data import Dataset
 
-from sslkit.allowlist import ImportRefused, install_allowlist
+from sslkit.configs.allowlist import ImportRefused, install_allowlist
+from sslkit.configs.parse_errors import readable
 from sslkit.data import ImageDataModule
 from sslkit.optim import Schedule
-from sslkit.parse_errors import readable
 
 HERE = __name__
 

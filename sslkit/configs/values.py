@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 # What the parser of configs reads with, so that nothing has two readings.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}"
@@ -50,7 +50,7 @@ def read_nodes(path: Path) -> yaml.Node | None:
         ValueError: If the file is not text or not one YAML document; says where.
     """
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        return yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file in UTF-8, so it is no config.") from error
     except yaml.MarkedYAMLError as error:
@@ -61,10 +61,23 @@ def read_nodes(path: Path) -> yaml.Node | None:
         raise ValueError(f"{path}: not valid YAML: {error}") from error
 
 
+def repeated_keys(node: yaml.Node | None, keys: tuple[str, ...] = ()) -> Iterator[Value]:
+    """Keys that stand twice in one mapping, of which YAML would silently keep the last.
+
+    Args:
+        node: Of a file; aliases are not followed twice.
+        keys: The way from the top to ``node``.
+
+    Yields:
+        The second of each, with its line.
+    """
+    yield from _repeated(node, keys, set())
+
+
 def nodes_of(text: str) -> yaml.Node | None:
     """A text as YAML nodes, or None when it is empty or not YAML."""
     try:
-        return yaml.compose(text, Loader=_LOADER)
+        return yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError:
         return None
 
@@ -142,6 +155,23 @@ def _of_node(
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
             yield from _of_node(value, (*keys, str(position)), seen)
+
+
+def _repeated(node: yaml.Node | None, keys: tuple[str, ...], seen: set[int]) -> Iterator[Value]:
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            yield from _repeated(item, (*keys, str(position)), seen)
+        return
+    names: set[str] = set()
+    for key, value in node.value:
+        name = str(key.value)
+        if name in names:
+            yield Value((*keys, name), name, key.start_mark.line + 1)
+        names.add(name)
+        yield from _repeated(value, (*keys, name), seen)
 
 
 def _of_text(value: Value) -> Iterator[Value]:

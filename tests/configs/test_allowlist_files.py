@@ -16,9 +16,9 @@ from pytorch_lightning.cli import LightningArgumentParser
 from torch import nn
 from torch.utils.data import Dataset
 
-from sslkit.allowlist import check_arguments, check_file, check_imports, install_allowlist
 from sslkit.cli import main
-from sslkit.refusals import ImportRefused
+from sslkit.configs.allowlist import check_arguments, check_file, check_imports, install_allowlist
+from sslkit.configs.refusals import ImportRefused
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +191,7 @@ def test_the_parser_reads_no_config_from_elsewhere(
 @pytest.mark.slow
 def test_lightnings_cli_imported_later_does_not_switch_that_on_again() -> None:
     code = (
-        "import fsspec, jsonargparse, sys; from sslkit.allowlist import install_allowlist;"
+        "import fsspec, jsonargparse, sys; from sslkit.configs.allowlist import install_allowlist;"
         "install_allowlist(); import pytorch_lightning.cli;"
         "fsspec.open = lambda *a, **k: sys.exit('asked for a file');"
         "p = jsonargparse.ArgumentParser(exit_on_error=False);"

@@ -1,7 +1,7 @@
 import pytest
 
-from sslkit.allowlist import check_imports
-from sslkit.refusals import ImportRefused, refusal_in, suggest, why_refused
+from sslkit.configs.allowlist import check_imports
+from sslkit.configs.refusals import ImportRefused, refusal_in, suggest, why_refused
 
 
 def test_the_message_of_a_misspelt_method_names_the_right_one() -> None:

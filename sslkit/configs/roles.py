@@ -9,9 +9,8 @@ run a given callable, and abstract ones, whose inherited methods would come alon
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
-from sslkit.exports import public_names
+from sslkit.configs.exports import public_names
 
 _TORCH = ("torch.nn", "torch.optim", "torch.optim.lr_scheduler")
 _NOT_A_PART = frozenset({"Module", "Container", "DataParallel", "Optimizer", "LRScheduler"})
@@ -72,11 +71,10 @@ def allowed_paths() -> dict[str, str]:
 
 
 def _paths() -> Iterator[tuple[str, str]]:
-    package = Path(__file__).parent
-    for init in sorted(package.glob("*/__init__.py")):
-        module = f"sslkit.{init.parent.name}"
-        for name, defined in public_names(module).items():
-            yield f"{module}.{name}", defined
+    # The parts of the toolkit. What judges configs and runs commands is not among them.
+    for part in public_names("sslkit"):
+        for name, defined in public_names(f"sslkit.{part}").items():
+            yield f"sslkit.{part}.{name}", defined
     yield from _named(*_RECORDS)
     for module in _TORCH:
         for name, defined in public_names(module).items():

@@ -4,7 +4,7 @@ import difflib
 import re
 import sys
 
-from sslkit.roles import allowed_paths
+from sslkit.configs.roles import allowed_paths
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _DENIED_BY_PARSER = re.compile(r"Importing '([\w.]+)' is not allowed")

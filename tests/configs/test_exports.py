@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sslkit.exports import public_names
+from sslkit.configs.exports import public_names
 
 
 @pytest.fixture
@@ -26,6 +26,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "listed.py").write_text(
         "__all__ = ('B', 'A')\nclass A: ...\nclass B: ...\nclass C: ..."
     )
+    (root / "beside").mkdir()
+    (root / "beside" / "__init__.py").write_text(
+        "__all__ = ['One', 'A']\n"
+        "from exports_probe.inner.one import One\n"
+        "from exports_probe.listed import A, C\n"
+        "from exports_probe import inner\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     return root
 
@@ -43,6 +50,13 @@ def test_a_listed_module_gives_its_list_in_order(package: Path) -> None:
     names = public_names("exports_probe.listed")
     assert list(names) == ["B", "A"]
     assert names["A"] == "exports_probe.listed.A"
+
+
+def test_what_is_listed_is_followed_out_of_the_module_too(package: Path) -> None:
+    assert public_names("exports_probe.beside") == {
+        "One": "exports_probe.inner.one.One",
+        "A": "exports_probe.listed.A",
+    }
 
 
 def test_what_is_not_there_has_no_names() -> None:

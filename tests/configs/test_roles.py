@@ -10,8 +10,9 @@ import pytest
 import torchvision
 from jsonargparse import ArgumentParser
 
-from sslkit.allowlist import install_allowlist
-from sslkit.roles import allowed_paths
+import sslkit
+from sslkit.configs.allowlist import install_allowlist
+from sslkit.configs.roles import allowed_paths
 
 # Of the classes in the packages that a config may use, those that would be a hole in the list.
 HOLES = """
@@ -24,7 +25,7 @@ HOLES = """
     torchvision.transforms.Lambda torchvision.transforms.v2.Lambda torchvision.io.read_file
     pytorch_lightning.Trainer pytorch_lightning.callbacks.Callback
     pytorch_lightning.callbacks.LambdaCallback lightning.pytorch.callbacks.LambdaCallback
-    sslkit.cli.main sslkit.fit.fit sslkit.recipe.find_recipe sslkit.allowlist.trust_module
+    sslkit.cli.main sslkit.fit.fit sslkit.recipe.find_recipe sslkit.configs.allowlist.trust_module
     sslkit.methods.simclr sslkit.nn.encoders.timm os.system builtins.eval subprocess.Popen
 """.split()
 
@@ -33,6 +34,11 @@ HOLES = """
 def test_holes_are_not_on_the_list(path: str) -> None:
     assert path not in allowed_paths()
     assert path not in allowed_paths().values()
+
+
+def test_nothing_that_judges_configs_or_runs_commands_is_on_the_list() -> None:
+    parts = {path.split(".")[1] for path in allowed_paths() if path.startswith("sslkit.")}
+    assert parts == {*sslkit.__all__, "card"} - {"__version__"}
 
 
 def test_the_list_has_every_role() -> None:
@@ -161,7 +167,8 @@ def test_the_md5_of_a_data_sets_archives_is_there(
 
 def test_the_list_is_read_without_importing_what_is_on_it() -> None:
     code = (
-        "import sys; from sslkit.allowlist import import_path_allowlist; import_path_allowlist();"
+        "import sys; from sslkit.configs.allowlist import import_path_allowlist;"
+        "import_path_allowlist();"
         "print(sorted({m.split('.')[0] for m in sys.modules} & "
         "{'torch', 'torchvision', 'pytorch_lightning', 'lightning', 'timm'}))"
     )

@@ -1,0 +1,140 @@
+"""``sslkit recipe check``: everything a fit would refuse, without data and without training."""
+
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from sslkit.configs.extends import lineage
+from sslkit.configs.finding import find_recipe
+from sslkit.configs.values import read_nodes, repeated_keys
+from sslkit.fit import build
+from sslkit.recipe.reading import NO_DATA, Reading, RecipeReader, quiet
+from sslkit.recipe.sanity import card_faults, model_faults, run_faults
+from sslkit.recipe.scale import scale_of
+
+# What is wrong with an input, in the words of whoever found it.
+_WRONG = (ValueError, TypeError, RuntimeError, OSError, MisconfigurationException)
+# The machine that trains may be another one; no logger is told, and nothing is written.
+_HERE = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "num_nodes": 1,
+    "strategy": "auto",
+    "sync_batchnorm": False,
+    "logger": False,
+    "profiler": None,
+    "plugins": None,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+def check_recipes(recipes: Sequence[str], *, trust: Sequence[str] = ()) -> int:
+    """Check all of them and print what is wrong, a paragraph for each fault.
+
+    Args:
+        recipes: Files, folders (every ``.yaml`` below), and names of shipped recipes.
+        trust: Modules that they may name too.
+
+    Returns:
+        The exit code: 1 if there is a fault.
+
+    Raises:
+        FileNotFoundError: If a folder has no recipe.
+    """
+    reader = RecipeReader(trust=trust)
+    names = list(_names(recipes))
+    faulty = 0
+    for name in names:
+        found = recipe_faults(reader, name)
+        faulty += bool(found)
+        print(f"{name}: {_count(len(found), 'fault') if found else 'fine'}", flush=True)
+        for fault in found:
+            text = textwrap.fill(
+                " ".join(fault.split()),
+                width=96,
+                initial_indent="  - ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            print(text)
+    if len(names) > 1:
+        print(f"{_count(len(names), 'recipe')}, {faulty or 'none'} with faults.")
+    return int(faulty > 0)
+
+
+def recipe_faults(reader: RecipeReader, name_or_path: str) -> list[str]:
+    """What is wrong with a recipe, each in one paragraph.
+
+    A file that cannot be read has one fault, as nothing more can be said of it.
+
+    Args:
+        reader: The parser, and what it trusts.
+        name_or_path: A file, or the name of a shipped recipe.
+    """
+    try:
+        repeated = list(_repeated(name_or_path))
+        reading = reader.read(name_or_path)
+    except _WRONG as error:
+        return [str(error)]
+    return [*repeated, *_faults(reader, reading)]
+
+
+def _faults(reader: RecipeReader, reading: Reading) -> Iterator[str]:
+    yield from card_faults(reading.card, reading.config)
+    try:
+        with warnings.catch_warnings(), quiet():
+            warnings.simplefilter("ignore")
+            parts = _build(reader, reading)
+        scale = scale_of(reading.config, reading.card)
+    except _WRONG as error:
+        yield str(error)
+        return
+    yield from run_faults(reading.config, scale)
+    yield from model_faults(parts["model"], scale)
+
+
+def _build(reader: RecipeReader, reading: Reading) -> Any:
+    """All that a config describes except its data: sizes without numbers, so that it is quick."""
+    config = reading.parsed.clone()
+    config["data.source"] = NO_DATA
+    config["data.val_source"] = config["data.test_source"] = None
+    # Some loggers write or connect when they are built.
+    config["trainer.logger"] = False
+    with torch.device("meta"):
+        parts = build(reader.parser, config)
+    settings = dict(vars(parts["trainer"])) | _HERE
+    pl.Trainer(**settings)
+    return parts
+
+
+def _repeated(name_or_path: str) -> Iterator[str]:
+    for file in lineage(find_recipe(name_or_path)):
+        for key in repeated_keys(read_nodes(file)):
+            yield (
+                f"{file}, line {key.line}: {'.'.join(key.keys)} stands there twice, and only the "
+                "last one would count. Remove one."
+            )
+
+
+def _names(recipes: Sequence[str]) -> Iterator[str]:
+    for recipe in recipes:
+        folder = Path(recipe).expanduser()
+        if not folder.is_dir():
+            yield recipe
+            continue
+        files = sorted(p for p in folder.rglob("*") if p.suffix in (".yaml", ".yml"))
+        if not files:
+            raise FileNotFoundError(f"there is no .yaml file in the folder {folder}.")
+        yield from map(str, files)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

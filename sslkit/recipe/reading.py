@@ -1,0 +1,100 @@
+"""Recipes through the parser of ``sslkit fit``: every key resolved, nothing built or trained."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sslkit.card import Card, load_card
+from sslkit.configs.allowlist import check_file
+from sslkit.configs.extends import merge_extended, merged_config
+from sslkit.configs.finding import find_recipe
+from sslkit.configs.values import LOADER
+from sslkit.fit import FitCLI, parse
+
+# A source that needs nothing, in place of one that is not given or must not be opened.
+NO_DATA = "quickstart"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A recipe as it was written and as it is meant.
+
+    Attributes:
+        path: Its file.
+        card: What it says about itself.
+        parsed: What the parser made of it, ready to be built.
+        config: The same as plain data, with every default; without the card.
+        wants_data: Whether ``data.source`` is left to whoever uses it.
+    """
+
+    path: Path
+    card: Card | None
+    parsed: Any
+    config: dict[str, Any]
+    wants_data: bool
+
+
+class RecipeReader:
+    """Reads recipes one after another with one parser.
+
+    Args:
+        trust: Modules that the recipes may name too; they must be importable, and on the list that
+            `sslkit.configs.allowlist.install_allowlist` has installed.
+    """
+
+    def __init__(self, *, trust: Sequence[str] = ()) -> None:
+        self.trust = tuple(trust)
+        with quiet():  # Lightning tells that it sets a seed
+            self.parser = _ParserOnly([]).parser
+
+    def read(self, name_or_path: str) -> Reading:
+        """Check and parse a recipe.
+
+        Raises:
+            FileNotFoundError: If there is none, or not what it extends.
+            ValueError: If something in it is not allowed, unknown, or of a wrong type.
+        """
+        path = find_recipe(name_or_path)
+        check_file(path, trust=self.trust)
+        card = load_card(path)
+        data = merged_config(path).get("data")
+        wants_data = not isinstance(data, dict) or data.get("source") is None
+        arguments = merge_extended([f"--config={path}"])
+        if wants_data:
+            arguments.append(f"--data.source={NO_DATA}")
+        parsed = parse(self.parser, arguments)
+        config = yaml.load(self.parser.dump(parsed), Loader=LOADER)
+        config.pop("recipe", None)
+        if wants_data:
+            del config["data"]["source"]
+        return Reading(path, card, parsed, config, wants_data)
+
+
+class _ParserOnly(FitCLI):
+    """The parser of a fit, and nothing else of it."""
+
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Nothing is parsed yet."""
+        self.config = parser.get_defaults()
+
+    def instantiate_classes(self) -> None:
+        """Nothing is built."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Lightning logs about seeds and devices, which is about training."""
+    loggers = [logging.getLogger(name) for name in ("lightning_fabric", "pytorch_lightning")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,117 @@
+"""What fits together in a recipe and what does not, beyond the type of each value."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from sslkit.card import Card
+from sslkit.methods import JointEmbedding
+from sslkit.methods.branches import check_views
+from sslkit.methods.optimisation import LEAST_FACTOR, highest_factor, optimiser_of
+from sslkit.negatives import Plugin
+from sslkit.nn import Queue
+from sslkit.recipe.scale import Scale, processes_of
+
+
+def card_faults(card: Card | None, config: dict[str, Any]) -> Iterator[str]:
+    """Where a card says something else than its config.
+
+    Args:
+        card: Of the recipe.
+        config: Resolved.
+    """
+    if card is None:
+        yield "there is no card: a recipe says under recipe: what it is and what to expect of it."
+        return
+    method = config["model"]["class_path"].rpartition(".")[2]
+    if card.method != method:
+        yield f"recipe.method is {card.method}, and model is a {method}: make them agree."
+    if card.seed != config["seed_everything"]:
+        yield (
+            f"recipe.seed is {card.seed}, and seed_everything is {config['seed_everything']}: make "
+            "them agree, as the figures are those of the seed."
+        )
+    processes = processes_of(config["trainer"])
+    if card.devices is not None and processes not in (None, card.devices):
+        yield (
+            f"recipe.devices is {card.devices}, and trainer.devices makes {processes} processes: "
+            "make them agree, as the learning rate follows the global batch."
+        )
+
+
+def run_faults(config: dict[str, Any], scale: Scale) -> Iterator[str]:
+    """A run without an end, or without a whole batch.
+
+    Args:
+        config: Resolved.
+        scale: Of the recipe.
+    """
+    if scale.total_steps is None and config["trainer"].get("max_time") is None:
+        yield "the run has no end: set trainer.max_epochs (or max_steps) to at least 1."
+    limit = config["data"].get("limit")
+    if limit is not None and limit < scale.compared:
+        yield (
+            f"data.limit leaves {limit} images, and one batch has {scale.compared}: lower "
+            "data.batch_size or raise the limit."
+        )
+
+
+def model_faults(model: Any, scale: Scale) -> Iterator[str]:
+    """What a method cannot do with a batch or a run of this size.
+
+    Images are sent through the network on the meta device, where they have shapes and nothing else.
+
+    Args:
+        model: Built on the meta device.
+        scale: Of the recipe.
+    """
+    if not isinstance(model, JointEmbedding):
+        return
+    try:
+        optimiser_of(model, model.optimizer, exclude_bias_and_norm=model.exclude_bias_and_norm)
+    except (ValueError, TypeError) as error:
+        yield f"model.optimizer: {error}"
+    try:
+        _send_a_batch(model, scale.images)
+    except (ValueError, TypeError, RuntimeError) as error:
+        yield f"a batch of {scale.images} images (data.batch_size): {error}"
+    for queue in (module for module in model.modules() if isinstance(module, Queue)):
+        if len(queue.rows) < scale.compared:
+            yield (
+                f"the queue holds {len(queue.rows)} embeddings, and every batch brings "
+                f"{scale.compared} ({scale.processes} x {scale.images} images), so that none "
+                "outlives a step: make it a multiple of the batch."
+            )
+    if scale.total_steps is not None:
+        yield from _time_faults(model, scale, scale.total_steps)
+
+
+def _send_a_batch(model: JointEmbedding, images: int) -> None:
+    channels = model.encoder.in_channels
+    views = [torch.empty(images, channels, s, s, device="meta") for s in model.views.sizes]
+    check_views(views, model)
+    with torch.no_grad():
+        _, online, _ = model.to("meta").embed(views)
+    model.objective.check_batch(images, online.shape[-1])
+
+
+def _time_faults(model: JointEmbedding, scale: Scale, steps: int) -> Iterator[str]:
+    """What would come only after the end of the run."""
+    length = f"{scale.epochs} epochs" if scale.epochs else f"{steps} steps"
+    reached = highest_factor(
+        model.schedule, total_steps=steps, steps_per_epoch=scale.steps_per_epoch
+    )
+    if reached < LEAST_FACTOR:
+        yield (
+            f"model.schedule ({type(model.schedule).__name__}) reaches {reached:.0%} of the "
+            f"learning rate in the run's {length}: shorten the warm-up, or lengthen the run."
+        )
+    for plugin in (module for module in model.modules() if isinstance(module, Plugin)):
+        when = plugin.schedule
+        start = when.start * (scale.steps_per_epoch if when.unit == "epochs" else 1)
+        if start >= steps:
+            yield (
+                f"{type(plugin).__name__} acts from {when.unit[:-1]} {when.start:g} on, and the "
+                f"run has {length}, so it never does: start it earlier, or leave it out."
+            )

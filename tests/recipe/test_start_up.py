@@ -1,0 +1,55 @@
+"""What answers without torch, and how fast."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LIGHT = [
+    ["recipe", "list", "--method", "moco", "--sort", "accuracy"],
+    ["recipe", "list", "--status", "measured", "--sort", "minutes"],
+    ["recipe", "copy", "quickstart", "copy.yaml"],
+    ["recipe", "schema"],
+    ["recipe", "--help"],
+    ["completion"],
+]
+HEAVY = "{'torch', 'pytorch_lightning', 'numpy', 'jsonargparse'}"
+
+
+@pytest.mark.parametrize("arguments", LIGHT)
+def test_it_answers_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys, sslkit.cli as c\n"
+        "try: assert c.main(sys.argv[1:]) == 0\n"
+        "except SystemExit: pass\n"
+        f"assert not {HEAVY} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_a_filtered_list_answers_within_half_a_second() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "sslkit", *LIGHT[0]], capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    # The best of several: what else the machine does at that moment is not the command's doing.
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_bash_completes_commands_and_recipes() -> None:
+    words = """$(complete -p sslkit | sed "s/.*-W '//; s/' sslkit//")"""
+    script = (
+        f'eval "$({sys.executable} -m sslkit completion)"; '
+        f'complete -p sslkit; compgen -W "{words}" -- small/moco_v'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    registered, *found = done.stdout.splitlines()
+    assert registered.startswith("complete -o default -W 'fit evaluate ")
+    assert found == ["small/moco_v1", "small/moco_v2plus", "small/moco_v3"]
