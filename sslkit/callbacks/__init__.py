@@ -3,6 +3,7 @@
 from sslkit.callbacks.negative_oracle import NegativeOracle
 from sslkit.callbacks.online_knn import OnlineKNN
 from sslkit.callbacks.online_probe import OnlineProbe
+from sslkit.callbacks.representation import RepresentationMonitor
 from sslkit.callbacks.scores import ScoreMonitor
 
-__all__ = ["NegativeOracle", "OnlineKNN", "OnlineProbe", "ScoreMonitor"]
+__all__ = ["NegativeOracle", "OnlineKNN", "OnlineProbe", "RepresentationMonitor", "ScoreMonitor"]

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from sslkit.data.decode import ImageFormat, to_uint8
 from sslkit.data.errors import UnreadableImageError
+from sslkit.data.folder import ImageFolder
 from sslkit.data.holdout import hold_out
 from sslkit.data.labels import LabelMap, map_classes
 from sslkit.data.resident import ResidentImages, load_resident, unreadable
@@ -78,6 +79,8 @@ class Library:
     def __init__(self, sources: dict[str, Dataset], options: LibraryOptions, seed: int) -> None:
         self.options = options
         self._sources = dict(sources)  # those of the splits that are not opened yet
+        # Names of files only: unlike other sources, a folder holds no images.
+        self._folders = {s: part for s, part in sources.items() if isinstance(part, ImageFolder)}
         self._bytes_left = options.resident_bytes
         source = self._sources.pop("train")
         self.wanted = self._find_format(source)
@@ -131,6 +134,8 @@ class Library:
             )
         for split, chosen in (("train", ~held), ("val", held)):
             self._stores[split] = store.subset(torch.nonzero(chosen).flatten())
+        if "train" in self._folders:
+            self._folders["val"] = self._folders["train"]
 
     def __contains__(self, split: str) -> bool:
         return split in self._sources or split in self._stores
@@ -178,6 +183,11 @@ class Library:
             return False
         labels = known_labels(self._sources[split]) if split in self._sources else None
         return is_labelled(self[split]) if labels is None else bool((labels >= 0).any())
+
+    def paths(self, split: str, index: Tensor) -> list[str] | None:
+        """See `sslkit.data.ImageDataModule.paths`."""
+        folder = self._folders.get("train" if split == "train_and_held_out" else split)
+        return None if folder is None else [folder.path(row) for row in index.tolist()]
 
     def sizes(self) -> dict[str, int]:
         """Number of images by split; in a split not opened yet, unreadable ones count too."""

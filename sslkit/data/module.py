@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_info
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from sslkit.data.library import Images, Library, LibraryOptions, is_labelled
@@ -227,6 +228,18 @@ class ImageDataModule(pl.LightningDataModule):
             ValueError: If the split is not there.
         """
         return self._loader(self._open().to_evaluate(split, limit), persistent=False)
+
+    def paths(self, split: str, index: Tensor) -> list[str] | None:
+        """The files of images, where a split is a folder of them.
+
+        Args:
+            split: As for `eval_dataloader`.
+            index: ``(n,)`` int64 positions, as a `Batch` has them.
+
+        Returns:
+            n paths below the folder that was given; None for other kinds of data.
+        """
+        return self._open().paths(split, index)
 
     def _open(self) -> Library:
         """The images; at the first call, opened, and what follows from them set."""

@@ -3,7 +3,8 @@
 N images in the set, B in a batch, F feature width.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,11 @@ from torch import Tensor
 from sslkit.data import Batch, as_batch
 from sslkit.nn import Encoder
 
+NOTHING = (
+    "there are no features of a loader without a single batch: check that its split holds images "
+    "and that drop_last is off."
+)
+
 
 @dataclass(frozen=True)
 class Features:
@@ -21,10 +27,12 @@ class Features:
     Attributes:
         features: ``(N, F)`` float32.
         labels: ``(N,)`` int64, −1 = unlabelled; or ``(N, K)`` bool, several classes an image.
+        index: ``(N,)`` int64, the position of each image in its data set, −1 = unknown; or None.
     """
 
     features: Tensor
     labels: Tensor
+    index: Tensor | None = None
 
 
 def extract_features(
@@ -38,33 +46,52 @@ def extract_features(
         device: Where the encoder runs.
 
     Returns:
-        The features and labels of all images.
+        The features, labels and positions of all images.
 
     Raises:
         TypeError: If the loader yields ready-made views instead of images.
         ValueError: If the loader yields nothing.
     """
+    with frozen(encoder, device):
+        parts = [encode(encoder, item, device) for item in loader]
+    if not parts:
+        raise ValueError(NOTHING)
+    # Joined outside inference mode, so that a caller may train on the result.
+    return Features(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+@contextmanager
+def frozen(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
+    """Hold an encoder in eval mode on a device; every module's training flag is put back after."""
     training = {module: module.training for module in encoder.modules()}
-    parts: list[tuple[Tensor, Tensor]] = []
     encoder.to(device).eval()
     try:
-        with torch.inference_mode():
-            for item in loader:
-                batch = as_batch(item)
-                if not isinstance(batch, Batch):
-                    raise TypeError(
-                        "extract_features() takes uint8 images (B, C, H, W) and the loader yields "
-                        f"{len(batch.views)} ready-made views: give it a loader of plain images."
-                    )
-                images = encoder.preprocess(batch.image.to(device, non_blocking=True))
-                parts.append((encoder(images).float().cpu(), batch.label.cpu()))
+        yield
     finally:
         for module, flag in training.items():
             module.training = flag
-    if not parts:
-        raise ValueError(
-            "extract_features() got a loader without a single batch: check that its split holds "
-            "images and that drop_last is off."
+
+
+@torch.inference_mode()
+def encode(
+    encoder: Encoder, item: Any, device: torch.device | str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Features ``(B, F)`` float32, labels and positions of a batch, on the CPU.
+
+    Args:
+        encoder: On the device, `frozen`.
+        item: What a loader yields.
+        device: Where the encoder is.
+
+    Raises:
+        TypeError: If the batch is one of ready-made views instead of images.
+    """
+    batch = as_batch(item)
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            "features are taken of uint8 images (B, C, H, W), and the loader yields "
+            f"{len(batch.views)} ready-made views: give it a loader of plain images."
         )
-    # Joined outside inference mode, so that a caller may train on the result.
-    return Features(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    with torch.autocast(torch.device(device).type, enabled=False):
+        images = encoder.preprocess(batch.image.to(device, non_blocking=True))
+        return encoder(images).float().cpu(), batch.label.cpu(), batch.index.cpu()

@@ -7,16 +7,17 @@ N images, F feature width, C classes.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from sslkit.evaluation.features import Features, extract_features
 from sslkit.evaluation.linear import GRID, HELD_OUT, LinearResult, linear_probe
+from sslkit.evaluation.usable import check_classes, usable_rows
 from sslkit.functional import knn_scores
 from sslkit.nn import Encoder
+from sslkit.predictions import Predictions
 
 PRETRAINED = "pretrained"
 RANDOM = "random initialisation"
@@ -37,6 +38,8 @@ class Scores:
         num_classes: Classes among the training labels.
         feature_width: F.
         left_out: The values of k that were asked for and are larger than ``n_train``.
+        predictions: What each test image was taken for, by the name of the figure (``knn_20``,
+            ``linear``), where it is kept; not compared.
     """
 
     encoder: str
@@ -47,6 +50,7 @@ class Scores:
     num_classes: int
     feature_width: int
     left_out: tuple[int, ...] = ()
+    predictions: Predictions | None = field(default=None, compare=False, repr=False)
 
 
 def evaluate_encoder(
@@ -81,39 +85,82 @@ def evaluate_encoder(
             fewer training images than every k or a single class, a test class is not among the
             training classes, or features are not finite.
     """
-    train = _usable(extract_features(encoder, train_loader, device=device), "training", name)
+    return evaluate_features(
+        extract_features(encoder, train_loader, device=device),
+        extract_features(encoder, test_loader, device=device),
+        seed=seed,
+        device=device,
+        k=k,
+        temperature=temperature,
+        name=name,
+    )
+
+
+def evaluate_features(
+    train: Features,
+    test: Features,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    k: Sequence[int] = (20, 200),
+    temperature: float = 0.07,
+    name: str = PRETRAINED,
+) -> Scores:
+    """Score features that have been extracted; see `evaluate_encoder`.
+
+    Args:
+        train: Of the images that are searched and fitted.
+        test: Of the images to score.
+        seed: Of the training images that are held out to choose the linear probe's penalty.
+        device: Where the kNN runs.
+        k: How many neighbours vote, one score each.
+        temperature: Of the kNN votes.
+        name: What the scores and the messages call the encoder of the features.
+
+    Returns:
+        The scores, with the predictions.
+
+    Raises:
+        ValueError: See `evaluate_encoder`.
+    """
+    train = usable_rows(train, "training", name)
     usable = [count for count in k if count <= len(train.labels)]
     if not usable:
         raise ValueError(
             f"kNN with k={list(k)} needs at least one k and as many labelled training images, and "
             f"there are {len(train.labels)}. Use smaller values of k or more training images."
         )
-    test = _usable(extract_features(encoder, test_loader, device=device), "test", name)
-    _check_classes(train.labels, test.labels)
-    num_classes = int(train.labels.max()) + 1
+    test = usable_rows(test, "test", name)
+    check_classes(train.labels, test.labels)
     votes = knn_scores(
         test.features.to(device),
         train.features.to(device),
         train.labels.to(device),
         k=usable,
-        num_classes=num_classes,
+        num_classes=int(train.labels.max()) + 1,
         temperature=temperature,
     )
-    right = {count: votes[count].argmax(1).cpu() == test.labels for count in usable}
     linear = linear_probe(
         (train.features.numpy(), train.labels.numpy()),
         (test.features.numpy(), test.labels.numpy()),
         seed=seed,
     )
+    predicted = {f"knn_{count}": votes[count].argmax(1).cpu().numpy() for count in usable}
+    if linear.predicted is not None:
+        predicted["linear"] = linear.predicted
+    index = torch.arange(len(test.labels)) if test.index is None else test.index
+    predictions = Predictions(index.numpy(), test.labels.numpy(), predicted)
+    hits = predictions.hits()
     return Scores(
         encoder=name,
-        knn={count: hits.double().mean().item() for count, hits in right.items()},
+        knn={count: float(hits[f"knn_{count}"].mean()) for count in usable},
         linear=linear,
         n_train=len(train.labels),
         n_test=len(test.labels),
         num_classes=len(train.labels.unique()),
         feature_width=train.features.shape[1],
         left_out=tuple(count for count in k if count not in usable),
+        predictions=predictions,
     )
 
 
@@ -144,7 +191,6 @@ def evaluate_with_baseline(
     Raises:
         ValueError: See `evaluate_encoder`.
     """
-    encoders = {PRETRAINED: encoder, RANDOM: encoder.reinitialised(seed)}
     return [
         evaluate_encoder(
             candidate,
@@ -156,8 +202,18 @@ def evaluate_with_baseline(
             temperature=temperature,
             name=name,
         )
-        for name, candidate in encoders.items()
+        for name, candidate in with_baseline(encoder, seed).items()
     ]
+
+
+def with_baseline(encoder: Encoder, seed: int) -> dict[str, Encoder]:
+    """An encoder and the same architecture at random initialisation, under the names of their rows.
+
+    Args:
+        encoder: The pretrained encoder.
+        seed: Of the random weights.
+    """
+    return {PRETRAINED: encoder, RANDOM: encoder.reinitialised(seed)}
 
 
 def describe_protocol(
@@ -199,42 +255,3 @@ def describe_protocol(
             "variance 1), as it is."
         ),
     }
-
-
-def _usable(features: Features, split: str, encoder: str) -> Features:
-    """The labelled rows, all of them finite."""
-    if features.labels.ndim != 1:
-        raise ValueError(
-            f"evaluation needs labels of one class an image, and the {split} images have labels of "
-            f"shape {tuple(features.labels.shape)}, several classes an image."
-        )
-    labelled = features.labels >= 0
-    if not labelled.any():
-        raise ValueError(
-            f"evaluation needs labels, and the {len(labelled)} {split} images have none: give "
-            "images in one folder per class, or arrays with labels."
-        )
-    bad = ~features.features.isfinite().all(dim=1)
-    if bad.any():
-        raise ValueError(
-            f"the features of the {encoder} encoder are not finite for {int(bad.sum())} of "
-            f"{len(bad)} {split} images, first for number {int(bad.nonzero()[0])} of them: its "
-            "weights have diverged, or these images are not what it was trained on."
-        )
-    return Features(features.features[labelled], features.labels[labelled])
-
-
-def _check_classes(train: Tensor, test: Tensor) -> None:
-    known = set(train.unique().tolist())
-    if len(known) < 2:
-        raise ValueError(
-            f"evaluation needs at least two classes among the training images, and all "
-            f"{len(train)} are of class {next(iter(known))}."
-        )
-    unknown = sorted(set(test.unique().tolist()) - known)
-    if unknown:
-        raise ValueError(
-            f"the test images have classes that no training image has: {unknown[:10]}"
-            f"{' and more' * (len(unknown) > 10)}, where training has {len(known)} classes. Give "
-            "training and test images of the same classes, in the same order."
-        )

@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import os
 import platform
 from collections.abc import Sequence
@@ -17,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sslkit._version import __version__
+from sslkit.bootstrap import LEVEL, RESAMPLES, bootstrap_interval
 from sslkit.evaluation.protocol import RANDOM, SCORED, Scores, describe_protocol
+from sslkit.predictions import FILE, predictions_bytes
 
 # Raised whenever a field of the JSON changes its meaning or goes away.
 SCHEMA = 1
@@ -82,7 +83,7 @@ class Report:
             "seeds": {"held_out": self.seed, "random_initialisation": self.seed},
             "protocol": self._protocol(),
             "notes": self._notes(),
-            "rows": [_row(scores) for scores in self.scores],
+            "rows": [_row(scores) | self._intervals(scores) for scores in self.scores],
             "versions": self.versions,
         }
 
@@ -97,22 +98,16 @@ class Report:
             table.add_column(_heading(name), justify="right")
         for scores in self.scores:
             style = "dim" if scores.encoder == RANDOM else "bold"
-            cells = [f"{100 * value:.1f} %" for value in _figures(scores).values()]
-            table.add_row(scores.encoder, *cells, style=style)
+            table.add_row(scores.encoder, *self._cells(scores), style=style)
         about = "; ".join(
             f"{name.replace('_', ' ')}: {f'{value:,}' if type(value) is int else value}"
             for name, value in self.data.items()
             if value is not None
         )
-        # The widest binomial standard error among the figures: below it, differences say little.
-        spread = max(
-            math.sqrt(p * (1 - p) / s.n_test) for s in self.scores for p in _figures(s).values()
-        )
         scored = SCORED[self.split]
         lines = [
             f"{first.n_train:,} training and {first.n_test:,} {scored} images, "
-            f"{first.num_classes} classes; {first.feature_width} features. Up to "
-            f"± {100 * spread:.1f} points of standard error from the number of {scored} images.",
+            f"{first.num_classes} classes; {first.feature_width} features.",
             *self._notes(),
         ]
         caption = "\n".join([about, *lines] if about else lines)
@@ -137,21 +132,25 @@ class Report:
     def write(self, folder: Path | str) -> tuple[Path, Path]:
         """Write ``evaluation.json`` and ``evaluation.txt``, each of them whole or not at all.
 
+        Where the scores have them, ``predictions.npz`` too: what each scored image was taken for,
+        see `sslkit.predictions`.
+
         Args:
             folder: Made where it is missing; earlier files of these names are replaced.
 
         Returns:
-            The two paths.
+            The paths of the JSON and the text.
 
         Raises:
             OSError: If the folder cannot be written; the message names it.
         """
         folder = Path(folder)
-        files = {
-            folder / "evaluation.json": json.dumps(self.to_dict(), indent=2, allow_nan=False)
-            + "\n",
-            folder / "evaluation.txt": self.text(),
-        }
+        written, read = folder / "evaluation.json", folder / "evaluation.txt"
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        files = {written: text.encode(), read: self.text().encode()}
+        predictions = {s.encoder: s.predictions for s in self.scores if s.predictions is not None}
+        if predictions:
+            files[folder / FILE] = predictions_bytes(predictions)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path, content in files.items():
@@ -161,16 +160,40 @@ class Report:
                 f"the evaluation cannot be written to the folder {folder} "
                 f"({error.strerror or error}): choose another output folder."
             ) from error
-        written, read = files
         return written, read
 
     def _protocol(self) -> dict[str, str]:
-        return describe_protocol(
+        described = describe_protocol(
             k=list(self.scores[0].knn),
             temperature=self.temperature,
             seed=self.seed,
             split=self.split,
         )
+        if any(scores.predictions is not None for scores in self.scores):
+            described["intervals"] = (
+                f"{LEVEL:.0%} percentile bootstrap over the {SCORED[self.split]} images "
+                f"({RESAMPLES:,} resamples, seed {self.seed}): what other images of the kind could "
+                "have given with the same encoder and probe; other training seeds vary on top."
+            )
+        return described
+
+    def _intervals(self, scores: Scores) -> dict[str, Any]:
+        """For each figure, the ends of its interval; nothing without predictions."""
+        if scores.predictions is None:
+            return {}
+        hits = scores.predictions.hits()
+        return {"intervals": {f: [*bootstrap_interval(hits[f], seed=self.seed)] for f in hits}}
+
+    def _cells(self, scores: Scores) -> list[Text]:
+        intervals = self._intervals(scores).get("intervals", {})
+        cells: list[Text] = []
+        for figure, value in _figures(scores).items():
+            cell = Text(f"{100 * value:.1f} %")
+            if figure in intervals:
+                low, high = (100 * end for end in intervals[figure])
+                cell.append(f"\n{low:.1f} – {high:.1f}", style="not bold dim")
+            cells.append(cell)
+        return cells
 
     def _notes(self) -> list[str]:
         first = self.scores[0]
@@ -199,11 +222,11 @@ def _heading(name: str) -> str:
     return f"kNN ({name.removeprefix('knn_')})" if name.startswith("knn_") else name
 
 
-def _replace(path: Path, content: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     # Beside the target, so that the rename stays on one file system and is atomic.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(content, encoding="utf-8")
+        unfinished.write_bytes(content)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from sslkit.functional.cross_view import (
 from sslkit.functional.debiased import debiased_nce, debiased_nce_per_anchor
 from sslkit.functional.decoupled import dcl, dcl_per_anchor, dclw, positive_weights
 from sslkit.functional.dual_view import dual_view_nce_per_anchor, hard_queue_nce_per_anchor
+from sslkit.functional.hypersphere import alignment, uniformity
 from sslkit.functional.knn import knn_scores
 from sslkit.functional.mixing import (
     extrapolate_positives,
@@ -26,10 +27,19 @@ from sslkit.functional.queue_contrast import (
 )
 from sslkit.functional.redundancy import barlow_twins
 from sslkit.functional.regression import normalized_mse, normalized_mse_per_anchor
+from sslkit.functional.representation import representation_figures
 from sslkit.functional.self_labels import self_labelled_bce, self_labelled_mse
+from sslkit.functional.spectrum import (
+    dimension_std,
+    effective_rank,
+    rankme,
+    singular_values,
+    sparsity,
+)
 from sslkit.functional.whitening import w_mse, w_mse_per_image, whiten
 
 __all__ = [
+    "alignment",
     "barlow_twins",
     "cross_view_nce",
     "cross_view_nce_per_anchor",
@@ -38,7 +48,9 @@ __all__ = [
     "dclw",
     "debiased_nce",
     "debiased_nce_per_anchor",
+    "dimension_std",
     "dual_view_nce_per_anchor",
+    "effective_rank",
     "extrapolate_positives",
     "hard_queue_nce_per_anchor",
     "interpolate_negatives",
@@ -57,8 +69,13 @@ __all__ = [
     "queue_dcl_per_anchor",
     "queue_nce",
     "queue_nce_per_anchor",
+    "rankme",
+    "representation_figures",
     "self_labelled_bce",
     "self_labelled_mse",
+    "singular_values",
+    "sparsity",
+    "uniformity",
     "unit_rows",
     "w_mse",
     "w_mse_per_image",

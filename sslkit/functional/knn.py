@@ -1,15 +1,16 @@
-"""Weighted nearest-neighbour votes, the probe that has nothing to train.
+"""Votes of the nearest neighbours, the probe that has nothing to train.
 
 Q queries, M rows in the bank, F feature width, C classes, k neighbours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 import torch
 from torch import Tensor
 
 from sslkit.functional.checks import check_temperature
+from sslkit.functional.hardest import hardest_columns
 from sslkit.functional.normalise import unit_rows
 
 
@@ -21,7 +22,7 @@ def knn_scores(
     *,
     k: int,
     num_classes: int,
-    temperature: float = ...,
+    temperature: float | None = ...,
     chunk: int = ...,
 ) -> Tensor: ...
 @overload
@@ -32,7 +33,7 @@ def knn_scores(
     *,
     k: Sequence[int],
     num_classes: int,
-    temperature: float = ...,
+    temperature: float | None = ...,
     chunk: int = ...,
 ) -> dict[int, Tensor]: ...
 def knn_scores(
@@ -42,7 +43,7 @@ def knn_scores(
     *,
     k: int | Sequence[int],
     num_classes: int,
-    temperature: float = 0.07,
+    temperature: float | None = 0.07,
     chunk: int = 512,
 ) -> Tensor | dict[int, Tensor]:
     """Class votes of the k nearest bank rows by cosine, each weighing exp(cos / temperature).
@@ -54,11 +55,12 @@ def knn_scores(
 
     Args:
         queries: ``(Q, F)`` raw features; normalised here.
-        bank: ``(M, F)`` raw features on the same device; normalised here.
+        bank: ``(M, F)`` raw features on the same device; normalised here, without a copy.
         labels: ``(M,)`` integers in ``[0, num_classes)``, the classes of the bank's rows.
         k: How many neighbours vote, 1 to M. A sequence is answered from one pass over the bank.
         num_classes: C, the number of columns of the scores.
-        temperature: Positive; the smaller, the more the nearest neighbours decide.
+        temperature: Positive; the smaller, the more the nearest neighbours decide. None: every
+            neighbour has one vote.
         chunk: Queries handled at once: memory is O(chunk * M), whatever Q is.
 
     Returns:
@@ -69,49 +71,94 @@ def knn_scores(
         ValueError: On shapes that do not fit together, k outside 1 to M, a label outside the
             classes, or a temperature or chunk that is not positive.
     """
-    neighbours = [k] if isinstance(k, int) else list(k)
-    _check(queries, bank, labels, neighbours, num_classes, chunk)
-    check_temperature(temperature)
-    dtype = torch.promote_types(queries.dtype, bank.dtype)
-    with torch.autocast(queries.device.type, enabled=False):
-        bank_MF = unit_rows(bank.to(dtype))
-        parts: list[list[Tensor]] = [[] for _ in neighbours]
-        for rows in queries.split(chunk):
-            sim_QM = unit_rows(rows.to(dtype)) @ bank_MF.T
-            cosine, index = sim_QM.topk(max(neighbours), dim=1)
-            weight = torch.exp((cosine - cosine[:, :1]) / temperature)
-            owner = labels[index].long()
-            for part, count in zip(parts, neighbours, strict=True):
-                votes = weight.new_zeros(len(rows), num_classes)
-                part.append(votes.scatter_add_(1, owner[:, :count], weight[:, :count]))
-    scores = [torch.cat(part) for part in parts]
-    return scores[0] if isinstance(k, int) else dict(zip(neighbours, scores, strict=True))
+    counts = [k] if isinstance(k, int) else list(k)
+    if not counts or min(counts) < 1:
+        raise ValueError(f"knn_scores() needs k of at least 1, got k={counts}.")
+    _check_labels(queries, bank, labels, num_classes)
+    parts: dict[int, list[Tensor]] = {count: [] for count in counts}
+    for cosine, index in nearest_rows(queries, bank, k=max(counts), chunk=chunk):
+        weight = vote_weights(cosine, temperature)
+        owner = labels[index].long()
+        for count, part in parts.items():
+            votes = weight.new_zeros(len(index), num_classes)
+            part.append(votes.scatter_add_(1, owner[:, :count], weight[:, :count]))
+    scores = {count: torch.cat(part) for count, part in parts.items()}
+    return scores[k] if isinstance(k, int) else scores
 
 
-def _check(
-    queries: Tensor,
-    bank: Tensor,
-    labels: Tensor,
-    neighbours: list[int],
-    num_classes: int,
-    chunk: int,
-) -> None:
-    shapes = (
-        f"queries {tuple(queries.shape)}, bank {tuple(bank.shape)}, labels {tuple(labels.shape)}"
-    )
-    if queries.ndim != 2 or bank.ndim != 2 or queries.shape[1] != bank.shape[1]:
-        raise ValueError(f"knn_scores() takes queries (Q, F) and bank (M, F), got {shapes}.")
-    if labels.shape != bank.shape[:1]:
-        raise ValueError(f"knn_scores() takes one label per bank row, got {shapes}.")
-    if not neighbours or min(neighbours) < 1:
-        raise ValueError(f"knn_scores() needs k of at least 1, got k={neighbours}.")
-    if max(neighbours) > len(bank):
+def nearest_rows(
+    queries: Tensor, bank: Tensor, *, k: int, chunk: int = 512
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The k bank rows of highest cosine to each query, one chunk of queries after another.
+
+    Args:
+        queries: ``(Q, F)`` raw features, Q >= 1.
+        bank: ``(M, F)`` raw features on the same device. No normalised copy of it is made.
+        k: How many neighbours, 1 to M.
+        chunk: Queries handled at once; their ``(chunk, M)`` cosines are held, and nothing larger.
+
+    Yields:
+        For each chunk of c queries, in order, the cosines ``(c, k)`` from the highest on, in at
+        least float32, and the bank rows ``(c, k)`` int64. Of equal cosines, any comes first.
+
+    Raises:
+        ValueError: On shapes that do not fit together, k outside 1 to M, or a chunk below 1.
+    """
+    _check_shapes(queries, bank)
+    if not 1 <= k <= len(bank):
         raise ValueError(
-            f"knn_scores() was asked for k={max(neighbours)} neighbours of a bank with only "
-            f"{len(bank)} rows. Use a smaller k or a larger bank."
+            f"k={k} neighbours were asked for of a bank with only {len(bank)} rows. Use k of at "
+            "least 1 and at most the rows of the bank, or a larger bank."
         )
     if chunk < 1:
-        raise ValueError(f"knn_scores() needs a chunk of at least 1 query, got chunk={chunk}.")
+        raise ValueError(f"kNN needs a chunk of at least 1 query, got chunk={chunk}.")
+    dtype = torch.promote_types(torch.promote_types(queries.dtype, bank.dtype), torch.float32)
+    bank_MF = bank.to(dtype)
+    # The cosines are scaled instead of the bank, which may be larger than all the rest.
+    norm_M = torch.linalg.vector_norm(bank_MF, dim=1).clamp_(min=1e-12)
+    # One buffer, since fresh memory of this size costs as much as a tenth of the product.
+    sim_QM = bank_MF.new_empty(min(chunk, len(queries)), len(bank))
+    for rows in queries.split(chunk):
+        held = sim_QM[: len(rows)]
+        with torch.autocast(queries.device.type, enabled=False):
+            torch.mm(unit_rows(rows.to(dtype)), bank_MF.T, out=held)
+        yield hardest_columns(held.div_(norm_M), k)
+
+
+def vote_weights(cosine: Tensor, temperature: float | None) -> Tensor:
+    """How much each neighbour's vote weighs, the nearest one's being 1.
+
+    Args:
+        cosine: ``(Q, k)``, the nearest first.
+        temperature: Positive: exp(cos / temperature), over that of the nearest. None: all weigh 1.
+
+    Returns:
+        ``(Q, k)``.
+
+    Raises:
+        ValueError: If the temperature is not positive.
+    """
+    if temperature is None:
+        return torch.ones_like(cosine)
+    check_temperature(temperature)
+    return torch.exp((cosine - cosine[:, :1]) / temperature)
+
+
+def _check_shapes(queries: Tensor, bank: Tensor) -> None:
+    if queries.ndim != 2 or bank.ndim != 2 or queries.shape[1] != bank.shape[1]:
+        raise ValueError(
+            "kNN takes queries (Q, F) and bank (M, F) of one width F, got queries "
+            f"{tuple(queries.shape)} and bank {tuple(bank.shape)}."
+        )
+
+
+def _check_labels(queries: Tensor, bank: Tensor, labels: Tensor, num_classes: int) -> None:
+    _check_shapes(queries, bank)
+    if labels.shape != bank.shape[:1]:
+        raise ValueError(
+            f"knn_scores() takes one label per bank row, got bank {tuple(bank.shape)} and labels "
+            f"{tuple(labels.shape)}."
+        )
     low, high = (int(bound) for bound in labels.aminmax())
     if low < 0 or high >= num_classes:
         raise ValueError(

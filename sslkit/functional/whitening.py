@@ -114,13 +114,7 @@ def w_mse_per_image(
         )
     count, images, dim = views.shape
     check_distance(distance)
-    check_whitening(slice_size, dim, eps, "w_mse()", "a slice_size")
-    if images == 0 or images % slice_size:
-        raise ValueError(
-            f"w_mse() cuts the batch into slices of {slice_size} images, which do not fill a batch "
-            f"of {images}: use a batch size that is a multiple of slice_size, and drop the last, "
-            "smaller batch."
-        )
+    check_slices(images, slice_size, dim, eps)
     _check_permutations(permutations, images)
     order = permutations.to(views.device)  # (I, N)
     with torch.autocast(views.device.type, enabled=False):
@@ -132,6 +126,27 @@ def w_mse_per_image(
         total = torch.stack([(a - b).square().sum(1) for a, b in pairs]).sum(0)  # (I·N,)
         share = len(pairs) * order.shape[0] * (dim if distance == "euclidean" else 1)
         return total.new_zeros(images).index_add(0, order.flatten(), total / share)
+
+
+def check_slices(images: int, slice_size: int, dim: int, eps: float) -> None:
+    """Refuse slices that cannot be whitened, or that do not fill a batch.
+
+    Args:
+        images: N.
+        slice_size: s.
+        dim: D.
+        eps: Meant to be in [0, 1].
+
+    Raises:
+        ValueError: Says which of them.
+    """
+    check_whitening(slice_size, dim, eps, "w_mse()", "a slice_size")
+    if images == 0 or images % slice_size:
+        raise ValueError(
+            f"w_mse() cuts the batch into slices of {slice_size} images, which do not fill a batch "
+            f"of {images}: use a batch size that is a multiple of slice_size, and drop the last, "
+            "smaller batch."
+        )
 
 
 def check_whitening(rows: int, dim: int, eps: float, where: str, what: str) -> None:

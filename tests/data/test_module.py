@@ -2,6 +2,7 @@ import gc
 import logging
 import warnings
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -439,3 +440,22 @@ def test_sources_by_import_path():
 def test_statistics_of_another_number_of_channels():
     with pytest.raises(ValueError, match=r"`mean` has 3 numbers, but the images have 1 channel"):
         ImageDataModule(arrays(), mean=[0.5, 0.5, 0.5]).setup()
+
+
+@pytest.mark.parametrize("resident_gb", [0, 1])
+def test_paths_of_images_in_folders(tmp_path, resident_gb):
+    for split in ("train", "test"):
+        for name in ("a/1.png", "a/2.png", "b/3.png", "b/4.png"):
+            path = tmp_path / split / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 4)).save(path)
+    options = {"batch_size": 4, "resident_gb": resident_gb, "workers": 0}
+    data = ImageDataModule(str(tmp_path), val_fraction=0.5, **options)
+    for split in ("train", "val", "train_and_held_out", "test"):
+        found = [
+            path for batch in data.eval_dataloader(split) for path in data.paths(split, batch.index)
+        ]
+        folder = tmp_path / ("test" if split == "test" else "train")
+        assert len(found) == (2 if split in ("train", "val") else 4)
+        assert all(Path(path).is_file() and Path(path).is_relative_to(folder) for path in found)
+    assert ImageDataModule(arrays(), batch_size=4).paths("train", torch.arange(2)) is None

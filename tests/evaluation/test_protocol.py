@@ -33,6 +33,19 @@ def test_scores_are_those_of_the_parts(encoder, loader):
     assert scores.linear.accuracy > 0.6
 
 
+def test_predictions_are_those_of_the_figures(encoder, loader):
+    hidden = with_labels(loader(30, seed=1), lambda label: torch.where(label == 2, -1, label))
+    scores = evaluate_encoder(encoder, loader(60), hidden, seed=2, k=(3, 9))
+    found = scores.predictions
+    assert found.index.tolist() == [row for row in range(30) if row % 3 != 2]
+    assert found.label.tolist() == [row % 3 for row in range(30) if row % 3 != 2]
+    means = {figure: hits.mean() for figure, hits in found.hits().items()}
+    assert means == pytest.approx(
+        {"knn_3": scores.knn[3], "knn_9": scores.knn[9], "linear": scores.linear.accuracy}
+    )
+    assert 0.3 < means["linear"] < 1
+
+
 def test_test_labels_choose_nothing(encoder, loader):
     train, test = loader(60), loader(30, seed=1)
     shuffled = with_labels(test, lambda label: label.roll(1))

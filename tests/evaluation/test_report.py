@@ -1,10 +1,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from sslkit.bootstrap import bootstrap_interval
 from sslkit.evaluation import LinearResult, Report, Scores
 from sslkit.evaluation.report import library_versions
+from sslkit.predictions import Predictions, read_predictions
 
 
 def scores(encoder: str, knn: float, linear: float) -> Scores:
@@ -97,9 +100,32 @@ def test_versions_of_more_libraries():
     assert found.keys() - library_versions().keys() == {"pytest", "no-such-distribution"}
 
 
-def test_spread_is_the_largest_binomial_standard_error(report):
-    # sqrt(0.52 * 0.48 / 1000) of the random encoder's kNN (200)
-    assert "± 1.6 points" in " ".join(report.text().split())
+def test_intervals_and_predictions_are_written_where_there_are_predictions(report, tmp_path):
+    label = np.arange(1000) % 10
+    found = np.where(np.arange(1000) < 300, label + 1, label)
+    kept = Predictions(np.arange(1000), label, {"knn_20": found, "knn_200": label, "linear": found})
+    first, second = report.scores
+    report = replace(report, scores=[replace(first, predictions=kept), second])
+    written, _ = report.write(tmp_path)
+    row, other = json.loads(written.read_text())["rows"]
+    low, high = bootstrap_interval(found == label, seed=7)
+    assert row["intervals"] == {"knn_20": [low, high], "knn_200": [1, 1], "linear": [low, high]}
+    assert "intervals" not in other
+    assert (
+        "95% percentile bootstrap over the test images" in report.to_dict()["protocol"]["intervals"]
+    )
+    lines = report.text().splitlines()
+    below = lines[next(i for i, line in enumerate(lines) if "│ pretrained" in line) + 1]
+    assert f"{100 * low:.1f} – {100 * high:.1f}" in below and max(map(len, lines)) <= 88
+    (name,) = read_predictions(tmp_path / "predictions.npz")
+    assert name == "pretrained"
+
+
+def test_without_predictions_nothing_is_said_of_intervals(report, tmp_path):
+    assert "intervals" not in report.to_dict()["protocol"]
+    assert "bootstrap" not in report.text()
+    report.write(tmp_path)
+    assert not (tmp_path / "predictions.npz").exists()
 
 
 def test_replaces_earlier_files_and_leaves_nothing_else(report, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sslkit.functional import fused_mixing, mix_pairs, mix_queries, queue_nce_per_anchor, unit_rows
+from sslkit.functional import mix_factors, mix_pairs, mix_queries, queue_nce_per_anchor, unit_rows
 from sslkit.functional.fused_mixing import queue_mixed_nce_per_anchor
 from sslkit.negatives.mixing import make_mixes
 from sslkit.negatives.pairs import Mixes, Pairs
@@ -86,7 +86,7 @@ def in_the_open(
 def test_equals_autograd_in_value_and_gradient(
     n: int, k: int, h: int, s: int, s2: int, options: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused_mixing, "_ROWS", 7)
+    monkeypatch.setattr(mix_factors, "_ROWS", 7)
     q, keys, queue = inputs(n, k)
     draws = drawn(n, h, s, s2)
     log_weight = torch.linspace(-2, 1, n * (s + s2), dtype=torch.float64).view(n, -1)

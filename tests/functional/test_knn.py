@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sslkit.functional.knn import knn_scores
+from sslkit.functional.knn import knn_scores, nearest_rows
 
 
 def example(queries: int = 7, bank: int = 23, width: int = 5, classes: int = 4):
@@ -25,18 +25,47 @@ def double_loop(queries, bank, labels, k, temperature, classes):
             cosines.append((dot / norms, int(labels[j])))
         cosines.sort(reverse=True)
         for cosine, label in cosines[:k]:
-            scores[i, label] += math.exp(cosine / temperature) / math.exp(
-                cosines[0][0] / temperature
-            )
+            if temperature is None:
+                scores[i, label] += 1
+            else:
+                scores[i, label] += math.exp((cosine - cosines[0][0]) / temperature)
     return scores
 
 
 @pytest.mark.parametrize("k", [1, 4, 23])
 @pytest.mark.parametrize("chunk", [2, 512])
-def test_equals_a_double_loop(k, chunk):
+@pytest.mark.parametrize("temperature", [0.1, None])
+def test_equals_a_double_loop(k, chunk, temperature):
     queries, bank, labels = example()
-    scores = knn_scores(queries, bank, labels, k=k, num_classes=4, temperature=0.1, chunk=chunk)
-    torch.testing.assert_close(scores, double_loop(queries, bank, labels, k, 0.1, 4))
+    scores = knn_scores(
+        queries, bank, labels, k=k, num_classes=4, temperature=temperature, chunk=chunk
+    )
+    torch.testing.assert_close(scores, double_loop(queries, bank, labels, k, temperature, 4))
+
+
+def test_equals_a_double_loop_where_the_neighbours_are_found_by_groups():
+    queries, bank, labels = example(queries=3, bank=203)
+    scores = knn_scores(queries, bank, labels, k=5, num_classes=4, temperature=0.1)
+    torch.testing.assert_close(scores, double_loop(queries, bank, labels, 5, 0.1, 4))
+
+
+def test_neighbours_come_in_chunks_and_nearest_first():
+    queries, bank, _ = example()
+    cosines = torch.nn.functional.cosine_similarity(queries.unsqueeze(1), bank, dim=2)
+    expected = cosines.topk(6, dim=1)
+    parts = list(nearest_rows(queries, bank, k=6, chunk=3))
+    assert [len(index) for _, index in parts] == [3, 3, 1]
+    torch.testing.assert_close(torch.cat([cosine for cosine, _ in parts]), expected.values)
+    assert torch.equal(torch.cat([index for _, index in parts]), expected.indices)
+
+
+def test_rows_of_zeros_have_cosine_zero():
+    queries, bank, _ = example()
+    queries[0], bank[2] = 0, 0
+    (cosine, index), *_ = nearest_rows(queries, bank, k=23)
+    assert torch.equal(cosine[0], torch.zeros(23, dtype=torch.float64))
+    assert (cosine[index == 2] == 0).all()
+    assert cosine.isfinite().all()
 
 
 def test_several_k_in_one_pass_equal_one_at_a_time():

@@ -1,0 +1,162 @@
+"""What a run has left in its folder, read without torch: settings, costs, figures, predictions."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sslkit.predictions import FILE as PREDICTIONS
+from sslkit.predictions import Predictions, read_predictions
+
+CONFIG, EVALUATION, COSTS = "config.yaml", "evaluation.json", "costs.json"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What describes a run or how it is watched, and changes nothing in it.
+_NO_SETTING = (
+    "recipe",
+    "evaluate",
+    "wandb",
+    "ckpt_path",
+    "trainer.default_root_dir",
+    "trainer.logger",
+    "trainer.enable_progress_bar",
+    "trainer.enable_model_summary",
+    "trainer.log_every_n_steps",
+)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run as its folder has it; what is not there is empty.
+
+    Attributes:
+        folder: The folder.
+        settings: The resolved config, flat: ``model.encoder.name`` and its value as text.
+        evaluation: ``evaluation.json``.
+        predictions: What each scored image was taken for, by encoder.
+        costs: ``costs.json``.
+    """
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+    costs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What was found for the trained encoder, empty without an evaluation."""
+        return next(iter(self.evaluation.get("rows", [])), {})
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures of the trained encoder, shares from 0 to 1."""
+        protocol = self.evaluation.get("protocol", {})
+        return {
+            name: float(value)
+            for name, value in self.row.items()
+            if name in protocol and isinstance(value, int | float)
+        }
+
+
+def read_run(path: Path) -> FinishedRun:
+    """Read the folder of a run, or an evaluation's folder in it.
+
+    Args:
+        path: The folder, or a file in it.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is no run's, holds several, or a file in it cannot be read.
+    """
+    folder = path.parent if path.is_file() else path
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"there is no run at {path}: give the folder of a run (runs/quickstart/version_0)."
+        )
+    files = {name: folder / name for name in (CONFIG, EVALUATION, COSTS, PREDICTIONS)}
+    if not files[CONFIG].is_file() and not files[EVALUATION].is_file():
+        within = sorted({file.parent.name for file in folder.glob(f"*/{CONFIG}")})
+        if within:
+            raise ValueError(
+                f"{folder} holds several runs: name those to compare, such as "
+                f"{folder / within[-1]}."
+            )
+        raise ValueError(
+            f"{folder} is not the folder of a run: it has neither {CONFIG} nor {EVALUATION}."
+        )
+    for name in (CONFIG, COSTS):  # of an evaluation's folder in the run's
+        if not files[name].is_file():
+            files[name] = folder.resolve().parent / name
+    settings = _parsed(files[CONFIG])
+    run = FinishedRun(
+        folder=folder,
+        settings=dict(_flat({k: v for k, v in settings.items() if k not in _NO_SETTING}, "")),
+        evaluation=_parsed(files[EVALUATION]),
+        predictions=read_predictions(files[PREDICTIONS]) if files[PREDICTIONS].is_file() else {},
+        costs=_parsed(files[COSTS]),
+    )
+    _check_predictions(run, files[PREDICTIONS])
+    return run
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML or JSON file; empty if there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_LOADER)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): move it away.") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no mapping: it is not what a run writes.")
+    return found
+
+
+def _check_predictions(run: FinishedRun, path: Path) -> None:
+    """Refuse predictions that are not those of the figures."""
+    found = run.predictions.get(run.row.get("encoder", ""))
+    for figure, hits in (found.hits() if found else {}).items():
+        if figure in run.figures and abs(float(hits.mean()) - run.figures[figure]) > 1e-9:
+            raise ValueError(
+                f"{path} is of another evaluation than {EVALUATION} beside it ({figure} is "
+                f"{hits.mean():.4f} and {run.figures[figure]:.4f}): run `sslkit evaluate` again."
+            )
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every leaf under its path; classes by their name, their arguments below."""
+    if path in _NO_SETTING:
+        return
+    if isinstance(value, dict) and isinstance(value.get("class_path"), str):
+        yield path, value["class_path"].rsplit(".", 1)[-1]
+        for part in ("init_args", "dict_kwargs"):
+            yield from _flat(value.get(part) or {}, path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        names: list[str] = []
+        for item in value:
+            known = isinstance(item, dict) and isinstance(item.get("class_path"), str)
+            name = item["class_path"].rsplit(".", 1)[-1] if known else "item"
+            names.append(name)
+            # By its class and not its place: another entry before it changes nothing.
+            number = f" {names.count(name)}" if names.count(name) > 1 else ""
+            own = f"{path}.{name}{number}"
+            yield own, "yes" if known else ""
+            arguments = (item.get("init_args") or {}) if known else item
+            yield from _flat(arguments, own) if isinstance(arguments, dict) else ((own, str(item)),)
+    else:
+        yield path, _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    return "null" if value is None else str(value)

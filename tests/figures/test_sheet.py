@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from sslkit.figures import map_figure, retrieval_figure
+from sslkit.figures.retrieval_figure import RIGHT, WRONG
+from sslkit.figures.sheet import Tile, displayed, sheet
+
+
+def test_a_page_holds_its_tiles_and_its_note():
+    image = np.zeros((4, 8), np.uint8)
+    tiles = [Tile(image, row, column) for row in range(3) for column in range(12)]
+    large = sheet(tiles, title="t", note="word " * 80)
+    small = sheet(tiles[:2], title="t", note="word " * 80)
+    assert large.get_figwidth() > 12 > small.get_figwidth() > 6
+    assert large.get_figheight() > small.get_figheight()
+    for figure in (large, small):
+        figure.draw_without_rendering()
+        page = figure.bbox
+        for text in figure.texts:
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0
+    assert small.axes[0].images[0].get_extent() == [0, 1, 0.75, 0.25]  # wide, in the middle
+    with pytest.raises(ValueError, match="no images were given"):
+        sheet([], title="t", note="")
+
+
+def test_images_of_any_channels_can_be_shown():
+    shapes = [displayed(np.zeros((2, c, 4, 5), np.uint8)).shape for c in (1, 2, 3, 6)]
+    assert shapes == [(2, 4, 5), (2, 4, 5), (2, 4, 5, 3), (2, 4, 5, 3)]
+
+
+def test_frames_say_right_and_wrong_and_nothing_without_labels():
+    images = np.zeros((2, 1, 4, 4), np.uint8)
+    figure = retrieval_figure(
+        images,
+        np.zeros((2, 2, 1, 4, 4), np.uint8),
+        query_labels=np.array([1, -1]),
+        neighbour_labels=np.array([[1, 0], [1, 0]]),
+        cosines=np.array([[0.9, 0.8], [0.7, 0.6]]),
+    )
+    axes = figure.axes[0]
+    captions = [(text.get_text(), text.get_color()) for text in axes.texts]
+    assert captions == [
+        ("class 1", "0.25"),
+        ("0.900", RIGHT),
+        ("0.800 class 0", WRONG),
+        ("", "0.25"),
+        ("0.700 class 1", "0.25"),
+        ("0.600 class 0", "0.25"),
+    ]
+    assert len(axes.patches) == 2
+    assert "50% are" in figure.texts[1].get_text().replace("\n", " ")
+
+
+def test_maps_lie_below_their_images():
+    images = np.zeros((3, 3, 8, 8), np.uint8)
+    maps = [np.zeros((3, side, side, 3)) for side in (4, 2)]
+    axes = map_figure(images, maps, names=["4 x 4", "2 x 2"]).axes[0]
+    assert [image.get_array().shape[0] for image in axes.images] == [8] * 3 + [4] * 3 + [2] * 3
+    assert [t.get_text() for t in axes.texts if t.get_text()] == ["image", "4 x 4", "2 x 2"]
