@@ -2,6 +2,7 @@
 
 from sslkit.nn.checkpoint import load_encoder, read_checkpoint
 from sslkit.nn.encoders import Encoder
+from sslkit.nn.feature_maps import feature_maps
 from sslkit.nn.heads import MLPHead
 from sslkit.nn.momentum import MomentumBranch, MomentumSchedule, momentum_at
 from sslkit.nn.queue import Queue
@@ -13,6 +14,7 @@ __all__ = [
     "MomentumBranch",
     "MomentumSchedule",
     "Queue",
+    "feature_maps",
     "load_encoder",
     "momentum_at",
     "read_checkpoint",

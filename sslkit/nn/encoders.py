@@ -32,8 +32,9 @@ class Encoder(nn.Module):
         image_size: Side S in pixels of the images that the encoder sees. None: what the views
             produce, see `fit_to`. A ViT with position embeddings for another size is built for this
             one.
-        weights: A local file of backbone weights (``.safetensors``, ``.pth``, or a checkpoint of
-            this toolkit); its classifier is left aside, everything else must fit.
+        weights: A local file of backbone weights: ``.safetensors``, ``.pth``, or a checkpoint of
+            this toolkit, torchvision, lightly, solo-learn, MoCo, Barlow Twins or SimCLR. Heads and
+            other branches are left out, and all of the backbone must fit.
         norm: ``batch``: normalisation as the backbone has it. ``group``: without batch statistics,
             as in BYOL without batch normalisation (Richemond et al. 2020): group normalisation of
             16 groups in place of every batch normalisation, and standardised convolution weights.

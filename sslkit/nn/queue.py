@@ -57,7 +57,9 @@ class Queue(nn.Module):
                 f"guide_dim must be at least 1, or None without a guide, got {guide_dim}."
             )
         generator = counter_generator(global_seed(), size, dim, _INITIAL_ROWS)
-        self.register_buffer("rows", unit_rows(torch.randn(size, dim, generator=generator)))
+        # Where the generator is: the same rows on whatever device modules are being made.
+        drawn = torch.randn(size, dim, generator=generator, device=generator.device)
+        self.register_buffer("rows", unit_rows(drawn).to(torch.get_default_device()))
         self.register_buffer("labels", torch.full((size,), -1))
         self.register_buffer("index", torch.full((size,), -1))
         self.register_buffer("position", torch.tensor(0))

@@ -4,20 +4,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytorch_lightning.utilities import rank_zero_info
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from sslkit.nn.backbone import one_line
-
-# How files of this toolkit name the backbone's tensors.
-BACKBONE_PREFIX = "encoder.backbone."
+from sslkit.nn.layouts import find_backbone, tally
 
 
 def load_backbone_weights(backbone: nn.Module, path: Path | str) -> None:
-    """Load a file's weights into a headless backbone.
+    """Load a file's weights into a headless backbone, and say what matched.
 
-    The file may be a timm or torchvision state dict (``.safetensors`` or a pickle of tensors
-    only) or a training checkpoint of this toolkit. The classifier in it, if any, is left aside.
+    The file is ``.safetensors`` or a pickle of tensors and plain values only, and holds the
+    backbone alone (as timm or torchvision save it) or a checkpoint in which it is found by its
+    name: of this toolkit, MoCo, lightly, solo-learn, Barlow Twins, SimCLR (see
+    `sslkit.nn.layouts`). Heads, queues and momentum branches are left out, and a classifier, if
+    there is one; everything else of the backbone must fit.
 
     Args:
         backbone: The timm model without its classifier.
@@ -32,19 +34,21 @@ def load_backbone_weights(backbone: nn.Module, path: Path | str) -> None:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"weights: there is no file {path}.")
-    state = _read(path)
-    if any(name.startswith(BACKBONE_PREFIX) for name in state):
-        state = {
-            name.removeprefix(BACKBONE_PREFIX): tensor
-            for name, tensor in state.items()
-            if name.startswith(BACKBONE_PREFIX)
-        }
+    own = backbone.state_dict().keys()
+    found = find_backbone(_read(path), own)
+    where = f", read as {found.prefix}* of {found.layout}," if found.prefix else ""
     load_strictly(
         backbone,
-        state,
+        found.state,
         aside=_classifier(backbone),
-        problem=f"weights: {path.name} does not fit this backbone",
+        problem=f"weights: {path.name}{where} does not fit this backbone",
         advice="Check the encoder's name, options, in_channels, image_size, norm and small_images.",
+    )
+    left = [*(f"{found.prefix}{n}" for n in found.state if n not in own), *found.outside]
+    rank_zero_info(
+        f"Weights: all {len(own)} tensors of the backbone are from {path.name} "
+        f"({found.layout}{f', {found.prefix}*' if found.prefix else ''}); left out: "
+        f"{tally(left, found.prefix) or 'nothing'}."
     )
 
 
