@@ -1,4 +1,4 @@
-"""Write RESULTS.md from the run records, by ``python benchmarks/results.py``.
+"""Write RESULTS.md and its picture from the run records, by ``python benchmarks/results.py``.
 
 No number in RESULTS.md, or between the README's marks, is typed by hand. What has no record yet is
 left out.
@@ -8,8 +8,11 @@ import re
 from pathlib import Path
 
 import results_methods
+import results_negatives
+import results_plugins
 import results_quickstart
 import results_speed
+import score_curves
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -25,6 +28,8 @@ def results() -> str:
         results_speed.section(),
         results_methods.section(),
         results_methods.batch_section(),
+        results_plugins.section(),
+        results_negatives.section(),
         results_quickstart.section(),
     ]
     return "\n".join([TITLE, *filter(None, sections)])
@@ -41,7 +46,8 @@ def readme(text: str) -> str:
 
 
 def main() -> None:
-    """Write RESULTS.md and the tables between the README's marks."""
+    """Write RESULTS.md, its picture and the tables between the README's marks."""
+    score_curves.draw(results_methods.BATCH, HERE / results_plugins.PICTURE)
     (HERE / "RESULTS.md").write_text(results())
     README.write_text(readme(README.read_text()))
 

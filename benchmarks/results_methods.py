@@ -2,12 +2,9 @@
 
 import json
 import statistics
-from typing import Any
 
-import yaml
+import small_recipes
 from record_tables import percent, points, read, surroundings, table
-
-from sslkit.recipe import find_recipe
 
 BATCH, BATCHES = 256, (32, 64, 256)
 SCORES = ("knn_20", "linear")
@@ -56,7 +53,14 @@ class Runs:
         return self.pretrained.get((library, method, batch))
 
     def methods(self) -> list[str]:
-        """The methods of sslkit at the common batch size, the best linear score first."""
+        """The methods of sslkit without plug-ins, see `with_plugins`."""
+        return [method for method in self._recorded() if small_recipes.plain(method) is None]
+
+    def with_plugins(self) -> list[str]:
+        """Those with plug-ins, at the common batch size, the best linear score first."""
+        return [method for method in self._recorded() if small_recipes.plain(method)]
+
+    def _recorded(self) -> list[str]:
         means = {
             method: statistics.mean(scores["linear"].values())
             for (library, method, batch), scores in self.pretrained.items()
@@ -73,7 +77,11 @@ def section() -> str:
     header = ["`small/` recipe", "kNN (20)", "linear", "seeds"]
     header += ["lightly's kNN (20)", "lightly's linear", "lightly's seeds"]
     rows = [_method_row(runs, method) for method in runs.methods()] + _random_rows(runs)
-    shown = [record for record in runs.records if record["batch_size"] == BATCH]
+    shown = [
+        record
+        for record in runs.records
+        if record["batch_size"] == BATCH and small_recipes.plain(record["method"]) is None
+    ]
     labelled, tested = runs.sizes
     return f"""## Every method on a small CIFAR-10 budget
 
@@ -188,5 +196,4 @@ def _random_rows(runs: Runs) -> list[list[str]]:
 
 
 def _encoder(method: str) -> str:
-    recipe: dict[str, Any] = yaml.safe_load(find_recipe(f"small/{method}").read_text())
-    return json.dumps(recipe["model"]["init_args"]["encoder"], sort_keys=True)
+    return json.dumps(small_recipes.models()[method]["init_args"]["encoder"], sort_keys=True)

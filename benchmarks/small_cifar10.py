@@ -7,8 +7,8 @@
 NPZ holds x_train (50000,32,32,3) uint8, y_train, x_test, y_test. For sslkit this is the command of
 a recipe of ``recipes/small/``, with the images from NPZ in place of torchvision's download. lightly
 (`benchmarks/lightly_methods.py`) has the same encoder, images, epochs, batch and optimiser, and its
-encoder is scored by the same protocol. Each run writes a record; results.py makes RESULTS.md. Needs
-the extra `benchmarks`.
+encoder is scored by the same protocol. Each run writes a record, and beside it the scores that the
+recipe records, if it does; results.py makes RESULTS.md. Needs the extra `benchmarks`.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from typing import Any
 import lightly_methods
 import pytorch_lightning as pl
 import records
+import score_curves
 
 from sslkit.data import ImageDataModule
 from sslkit.evaluate import score
@@ -33,8 +34,8 @@ IMAGES, EPOCHS = 10_240, 10
 SMALL = {"layers": [1, 1, 1, 1], "channels": [32, 64, 128, 256]}
 
 
-def sslkit(options: argparse.Namespace) -> dict[str, Any]:
-    """A recipe as a user runs it; returns its evaluation."""
+def sslkit(options: argparse.Namespace, record: str) -> dict[str, Any]:
+    """A recipe as a user runs it; returns its evaluation, and keeps the scores that it recorded."""
     command = [sys.executable, "-m", "sslkit", "fit", "--config", f"small/{options.method}"]
     command += ["--seed_everything", str(options.seed)]
     command += ["--data.batch_size", str(options.batch_size)]
@@ -42,6 +43,8 @@ def sslkit(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(command, cwd=folder, check=True)
         (evaluation,) = Path(folder).glob("runs/**/evaluation.json")
+        for scores in evaluation.parent.glob("scores.csv"):
+            score_curves.keep(scores, record)
         return json.loads(evaluation.read_text())
 
 
@@ -88,12 +91,13 @@ def main() -> None:
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     start = time.perf_counter()
-    evaluation = (sslkit if options.library == "sslkit" else lightly)(options)
+    name = f"{options.library}.{options.method}.batch{options.batch_size}.seed{options.seed}"
+    name = f"small_cifar10.{name}"
+    evaluation = sslkit(options, name) if options.library == "sslkit" else lightly(options)
     asked = {key: getattr(options, key) for key in ("library", "method", "seed", "batch_size")}
     # Seconds include the evaluation; they compare nothing where other work ran beside.
     record = asked | {"seconds": time.perf_counter() - start, "evaluation": evaluation}
-    name = f"{options.library}.{options.method}.batch{options.batch_size}.seed{options.seed}"
-    records.write(f"small_cifar10.{name}", record)
+    records.write(name, record)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from sslkit.recipe import find_recipe
+from sslkit.configs.finding import find_recipe
 
 FIT_HELP = """\
 usage: sslkit fit --config NAME_OR_FILE [--key value ...]
@@ -109,7 +109,86 @@ def evaluate_parser() -> Parser:
     parser.add_argument(
         "--out", help="folder to write to (default: the run's; with --data, one of its own in it)"
     )
+    parser.add_argument(
+        "--pictures",
+        metavar="DIR",
+        help="also draw, into this folder: nearest neighbours, t-SNE, feature maps, the confusion "
+        "matrix and the spectrum of the features",
+    )
     parser.add_argument("--trust", action="append", default=[], help="a module the data may name")
+    return parser
+
+
+def embed_parser() -> Parser:
+    """The options of ``sslkit embed``."""
+    parser = Parser(
+        prog="sslkit embed",
+        description="Write a checkpoint's frozen features of images into a file for other tools: "
+        "split, index, path (of images in folders), features and label (where there are any).",
+        allow_abbrev=False,
+    )
+    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument(
+        "--data",
+        help="images: a folder, a .npz, `quickstart`, or a YAML file with a data: section "
+        "(default: what the run was trained on)",
+    )
+    parser.add_argument(
+        "--out",
+        default="features.npz",
+        metavar="FILE",
+        help="the file, .npz or .parquet (features.npz)",
+    )
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), help="that split only (default: all)"
+    )
+    parser.add_argument("--batch_size", type=int, default=256, help="images at once (256)")
+    parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+    parser.add_argument(
+        "--cache", metavar="DIR", help="where features are kept (default: features/ of the run)"
+    )
+    parser.add_argument("--trust", action="append", default=[], help="a module the data may name")
+    return parser
+
+
+def export_parser() -> Parser:
+    """The options of ``sslkit export``."""
+    parser = Parser(
+        prog="sslkit export",
+        description="Write a checkpoint's backbone for another library. It is read back with that "
+        "library and compared on real images first. The card beside it has the run's config.yaml "
+        "as it is, paths included.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument(
+        "--to",
+        required=True,
+        choices=("timm", "torchvision", "detectron2", "safetensors", "onnx", "hf"),
+        help="the library; hf is a folder for the Hugging Face hub, which timm reads",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="PATH",
+        help="a file (.safetensors, .pth or .onnx, as the library has it); for hf a folder",
+    )
+    return parser
+
+
+def compare_parser() -> Parser:
+    """The options of ``sslkit compare``."""
+    parser = Parser(
+        prog="sslkit compare",
+        description="Put finished runs beside each other: settings that differ, costs, figures "
+        "with intervals, and the paired difference of each run from the first.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run")
+    parser.add_argument(
+        "--out", metavar="FILE", help="write the table too: .md for people, .csv for programs"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
     return parser
 
 

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+CARD_VERSION = 1
+
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
@@ -56,12 +58,16 @@ class Card:
             figures are those of a paper or its code. ``untested``: neither.
         paper: Citation and address.
         expected: The figures to expect, each with its protocol.
+        version: Of the card's schema; a later toolkit may know more of them.
+        devices: How many processes the figures need, each with ``data.batch_size`` images. None:
+            one, or as many as ``trainer.devices`` says.
         hardware: What a measured run ran on.
         minutes: How long that took, from start to the evaluation table.
         sslkit: The version that measured it.
 
     Raises:
-        ValueError: If the status promises what the card does not have.
+        ValueError: If the status promises what the card does not have, the version is not known, or
+            there is less than one device.
     """
 
     name: str
@@ -72,11 +78,20 @@ class Card:
     status: Literal["measured", "published", "untested"]
     paper: str | None = None
     expected: list[Figure] = dataclasses.field(default_factory=list)
+    version: int = CARD_VERSION
+    devices: int | None = None
     hardware: str | None = None
     minutes: float | None = None
     sslkit: str | None = None
 
     def __post_init__(self) -> None:
+        if not 1 <= self.version <= CARD_VERSION:
+            raise ValueError(
+                f"version is that of the card's schema, and this sslkit knows up to {CARD_VERSION},"
+                f" got {self.version}: a later sslkit reads it"
+            )
+        if self.devices is not None and self.devices < 1:
+            raise ValueError(f"devices must be at least 1, got {self.devices}")
         promised = {
             "measured": ("expected", "hardware", "minutes", "sslkit"),
             "published": ("expected", "paper"),

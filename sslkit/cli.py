@@ -2,22 +2,31 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sslkit._version import __version__
 from sslkit.arguments import (
     FIT_HELP,
     Parser,
+    compare_parser,
+    embed_parser,
     evaluate_parser,
+    export_parser,
     resolve_configs,
     scores_parser,
     take_trusted,
 )
-from sslkit.recipe import print_recipes
+from sslkit.configs.extends import merge_extended
+from sslkit.configs.finding import list_recipes
+from sslkit.recipe.copying import copy_recipe
+from sslkit.recipe.listing import print_recipes, recipe_rows
+from sslkit.recipe.options import recipe_parser
+from sslkit.recipe.schema import schema_text
 
 _DESCRIPTION = """\
 Self-supervised vision pretraining: from a folder of images to a trusted score.
@@ -25,8 +34,12 @@ Self-supervised vision pretraining: from a folder of images to a trusted score.
 commands:
   fit        pretrain: sslkit fit --config quickstart [--key value ...]
   evaluate   score a checkpoint: sslkit evaluate CHECKPOINT [--data FOLDER]
+  embed      write features for other tools: sslkit embed CHECKPOINT --data FOLDER --out FILE
+  export     the encoder for timm, ONNX, ...: sslkit export CHECKPOINT --to timm --out FILE
   scores     draw recorded scores of runs together: sslkit scores RUN [RUN ...]
-  recipe     the recipes that ship with the toolkit: sslkit recipe list
+  compare    settings, costs and figures of runs beside each other: sslkit compare RUN [RUN ...]
+  recipe     list, show, check, diff and copy recipes: sslkit recipe list
+  completion for your shell: eval "$(sslkit completion)"
 
 `sslkit fit --help`, `sslkit evaluate --help` and `sslkit scores --help` say more.
 """
@@ -66,7 +79,7 @@ def _dispatch(arguments: list[str]) -> int:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        usage="sslkit [--help] [--version] [--debug] {fit,evaluate,scores,recipe} ...",
+        usage=f"sslkit [--help] [--version] [--debug] {{{','.join(_COMMANDS)}}} ...",
         add_help=False,
     )
     parser.add_argument("--help", "-h", action="store_true", help="show this message")
@@ -81,26 +94,21 @@ def _dispatch(arguments: list[str]) -> int:
     if options.help or not command:
         parser.print_help()
         return 0 if options.help else 2
-    if command == ["recipe"]:
-        return _recipe(rest)
-    if command == ["fit"]:
-        return _fit(rest)
-    if command == ["evaluate"]:
-        return _evaluate(rest)
-    if command == ["scores"]:
-        return _scores(rest)
-    raise ValueError(f"unknown command {command[0]!r}: use fit, evaluate, scores or recipe.")
+    if command[0] not in _COMMANDS:
+        raise ValueError(f"unknown command {command[0]!r}: use one of {', '.join(_COMMANDS)}.")
+    return _COMMANDS[command[0]](rest)
 
 
 def _fit(arguments: list[str]) -> int:
     if not {"--help", "-h"}.isdisjoint(arguments):
         print(FIT_HELP)
         return 0
-    from sslkit.allowlist import check_arguments, install_allowlist, trust_module
+    from sslkit.configs.allowlist import check_arguments, install_allowlist, trust_module
 
     arguments, trusted = take_trusted(arguments)
     arguments = resolve_configs(arguments)
     check_arguments(arguments, trust=trusted)
+    arguments = merge_extended(arguments)
     for module in trusted:
         trust_module(module)
     from sslkit.fit import fit  # torch and Lightning, once the arguments are worth it
@@ -110,7 +118,7 @@ def _fit(arguments: list[str]) -> int:
 
 
 def _evaluate(arguments: list[str]) -> int:
-    from sslkit.allowlist import install_allowlist, trust_module
+    from sslkit.configs.allowlist import install_allowlist, trust_module
 
     options = evaluate_parser().parse_args(arguments)
     for module in options.trust:
@@ -121,6 +129,25 @@ def _evaluate(arguments: list[str]) -> int:
     return evaluate(options)
 
 
+def _embed(arguments: list[str]) -> int:
+    from sslkit.configs.allowlist import install_allowlist, trust_module
+
+    options = embed_parser().parse_args(arguments)
+    for module in options.trust:
+        trust_module(module)
+    from sslkit.embed import embed
+
+    install_allowlist(options.trust)
+    return embed(options)
+
+
+def _export(arguments: list[str]) -> int:
+    options = export_parser().parse_args(arguments)
+    from sslkit.export import export  # torch and timm
+
+    return export(options)
+
+
 def _scores(arguments: list[str]) -> int:
     options = scores_parser().parse_args(arguments)
     from sslkit.scores import draw_scores  # matplotlib
@@ -128,12 +155,53 @@ def _scores(arguments: list[str]) -> int:
     return draw_scores(options)
 
 
+def _compare(arguments: list[str]) -> int:
+    options = compare_parser().parse_args(arguments)
+    from sslkit.compare import compare  # rich and numpy
+
+    return compare(options)
+
+
 def _recipe(arguments: list[str]) -> int:
-    parser = Parser(prog="sslkit recipe", allow_abbrev=False)
-    actions = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
-    actions.add_parser("list", help="the recipes that ship with the toolkit", allow_abbrev=False)
+    options = recipe_parser().parse_args(arguments)
+    if options.action == "list":
+        chosen = {key: getattr(options, key) for key in ("method", "dataset", "status", "sort")}
+        print_recipes(recipe_rows(**chosen))
+        return 0
+    if options.action == "copy":
+        target = copy_recipe(options.recipe, options.destination)
+        print(f"Written: {target}. Edit it, then: sslkit recipe check {target}")
+        return 0
+    if options.action == "schema":
+        print(schema_text(), end="")
+        return 0
+    from sslkit.configs.allowlist import install_allowlist, trust_module
+
+    for module in options.trust:
+        trust_module(module)
+    from sslkit.recipe.checking import check_recipes  # torch and Lightning
+    from sslkit.recipe.comparing import compare_recipes
+    from sslkit.recipe.showing import show_recipe
+
+    install_allowlist(options.trust)
+    if options.action == "check":
+        return check_recipes(options.recipes, trust=options.trust)
+    if options.action == "show":
+        print(show_recipe(options.recipe, trust=options.trust))
+    else:
+        print(compare_recipes(options.first, options.second, trust=options.trust))
+    return 0
+
+
+def _completion(arguments: list[str]) -> int:
+    parser = Parser(
+        prog="sslkit completion",
+        description='Print what completes commands and recipes: eval "$(sslkit completion)"',
+        allow_abbrev=False,
+    )
     parser.parse_args(arguments)
-    print_recipes()
+    words = " ".join([*_COMMANDS, *list_recipes()])
+    print(f"complete -o default -W {shlex.quote(words)} sslkit")
     return 0
 
 
@@ -148,6 +216,17 @@ def _paragraph(error: Exception) -> str:
         f"sslkit: error: {text}", width=width, break_long_words=False, break_on_hyphens=False
     )
 
+
+_COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "fit": _fit,
+    "evaluate": _evaluate,
+    "embed": _embed,
+    "export": _export,
+    "scores": _scores,
+    "compare": _compare,
+    "recipe": _recipe,
+    "completion": _completion,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

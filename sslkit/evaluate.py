@@ -6,16 +6,24 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import torch
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from pytorch_lightning.utilities import rank_zero_info
 from rich.console import Console
 
-from sslkit.allowlist import check_imports
+from sslkit.configs.allowlist import check_imports
+from sslkit.configs.extends import merged_config
+from sslkit.configs.parse_errors import readable
 from sslkit.data import ImageDataModule
-from sslkit.evaluation import Report, evaluate_with_baseline
+from sslkit.evaluation import (
+    Features,
+    Report,
+    Scores,
+    evaluate_features,
+    extract_features,
+    with_baseline,
+    write_pictures,
+)
 from sslkit.nn import Encoder, load_encoder
-from sslkit.parse_errors import readable
 from sslkit.run_folder import LastCheckpoint, run_of
 
 Fitted = Literal["train", "train_and_held_out"]
@@ -40,11 +48,12 @@ def evaluate(options: argparse.Namespace) -> int:
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     report = score(
         encoder,
-        _open_data(options, run_of(checkpoint), encoder),
+        open_data(options, run_of(checkpoint), encoder),
         name=str(checkpoint),
         seed=options.seed,
         device=device,
         limits=(options.train_images, options.test_images),
+        pictures=None if options.pictures is None else Path(options.pictures),
     )
     folder = run_of(checkpoint)
     if options.data is not None:  # the run's own score stays
@@ -85,6 +94,7 @@ def score(
     seed: int,
     device: torch.device | str,
     limits: tuple[int | None, int | None] = (None, None),
+    pictures: Path | None = None,
 ) -> Report:
     """Run the protocol on an encoder's features.
 
@@ -98,19 +108,36 @@ def score(
         seed: Of the held-out part and of the random encoder.
         device: Where features are extracted.
         limits: At most so many images to fit and to score; None takes all.
+        pictures: Folder for the pictures of `sslkit.evaluation.write_pictures`; None draws none.
 
     Raises:
         ValueError: If a split or its labels are missing.
     """
     data.setup("test")
     fitted, scored = _splits(data) or ("train", "test")  # for which the data says what is missing
-    scores = evaluate_with_baseline(
-        encoder,
-        data.eval_dataloader(fitted, limits[0]),
-        data.eval_dataloader(scored, limits[1]),
-        seed=seed,
-        device=device,
-    )
+    loaders = data.eval_dataloader(fitted, limits[0]), data.eval_dataloader(scored, limits[1])
+    scores: list[Scores] = []
+    kept: list[tuple[Features, Features]] = []
+    for row, candidate in with_baseline(encoder, seed).items():
+        train, test = (extract_features(candidate, loader, device=device) for loader in loaders)
+        scores.append(evaluate_features(train, test, seed=seed, device=device, name=row))
+        if pictures is not None:
+            kept.append((train, test))
+        del train, test  # there may be gigabytes of them
+    if pictures is not None:
+        (train, test), *others = kept
+        paths = write_pictures(
+            pictures,
+            encoder,
+            train=(loaders[0], train),
+            test=(loaders[1], test),
+            scores=scores[0],
+            others={s.encoder: f[1] for s, f in zip(scores[1:], others, strict=True)},
+            classes=data.classes,
+            seed=seed,
+            device=device,
+        )
+        print(f"Pictures in {pictures}: {', '.join(path.name for path in paths)}.")
     about = {"data": data.description}
     about |= {"at most train images": limits[0], "at most test images": limits[1]}
     return Report(checkpoint=name, data=about, scores=scores, seed=seed, split=scored)
@@ -140,7 +167,19 @@ def find_checkpoint(path: Path) -> Path:
     )
 
 
-def _open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> ImageDataModule:
+def open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> ImageDataModule:
+    """The images that a command is to read.
+
+    Args:
+        options: With ``data``, ``batch_size`` and ``trust`` as in the parsers of
+            `sslkit.arguments`.
+        run: The folder of the run, whose data are read where ``data`` names none.
+        encoder: Its channels and size are those of the images.
+
+    Raises:
+        FileNotFoundError: If there is no such data.
+        ValueError: If the data section of a YAML file cannot be used.
+    """
     given = options.data
     if given is not None and Path(given).suffix not in (".yaml", ".yml"):
         return ImageDataModule(
@@ -155,7 +194,7 @@ def _open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> Imag
             f"data: there is no {config} that says what to evaluate on: give --data with a folder "
             "of labelled images that has train/ and test/, a .npz file, or `quickstart`."
         )
-    section = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("data")
+    section = merged_config(config).get("data")
     if not isinstance(section, dict):
         raise ValueError(f"data: {config} has no data: section.")
     check_imports(section, trust=options.trust, where=str(config), keys=("data",))

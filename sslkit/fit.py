@@ -17,11 +17,12 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
 from sslkit.card import Card
+from sslkit.configs.parse_errors import readable
 from sslkit.data import ImageDataModule
 from sslkit.evaluate import score_run
 from sslkit.nn import read_checkpoint
-from sslkit.parse_errors import readable
 from sslkit.progress import EpochLines, ProgressBar
+from sslkit.run_costs import RunCosts
 from sslkit.run_folder import AtomicCheckpointIO, LastCheckpoint, RunFolder, WriteConfig
 from sslkit.run_metrics import KeepMetricsWhole
 
@@ -75,6 +76,30 @@ class FitParser(LightningArgumentParser):
         return super().add_class_arguments(*args, **(kwargs | {"sub_configs": False}))
 
 
+def parse(parser: LightningArgumentParser, arguments: list[str]) -> Any:
+    """Every key of a config with its value, checked against the types of what it is given to.
+
+    Raises:
+        ValueError: Says which key is wrong.
+    """
+    try:
+        return parser.parse_args(arguments)
+    except ArgumentError as error:
+        raise readable(error, parser.get_defaults().keys()) from error
+
+
+def build(parser: LightningArgumentParser, config: Any) -> Any:
+    """The objects that a parsed config describes.
+
+    Raises:
+        ValueError: What a constructor says, with the key under which its class stands.
+    """
+    try:
+        return parser.instantiate(config)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise readable(error, (), config) from error
+
+
 class FitCLI(LightningCLI):
     """The parser of a config: ``recipe``, ``model``, ``data``, ``trainer`` and a few flat keys."""
 
@@ -103,17 +128,11 @@ class FitCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, without Lightning's warning about ``sys.argv``, and say what is wrong."""
-        try:
-            self.config = parser.parse_args(args)
-        except ArgumentError as error:
-            raise readable(error, parser.get_defaults().keys()) from error
+        self.config = parse(parser, args)
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; an error of theirs comes through in its own words."""
-        try:
-            self.config_init = self.parser.instantiate(self.config)
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise readable(error, (), self.config) from error
+        self.config_init = build(self.parser, self.config)
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
         self.trainer = self.instantiate_trainer()
@@ -153,7 +172,7 @@ class FitCLI(LightningCLI):
         callbacks = _as_list(settings["callbacks"])
         if settings["enable_checkpointing"] is not False:
             callbacks.append(LastCheckpoint())
-        callbacks += [KeepMetricsWhole(), WriteConfig(text)]
+        callbacks += [KeepMetricsWhole(), WriteConfig(text), RunCosts()]
         if settings["enable_progress_bar"] is not False:
             on_terminal = sys.stderr.isatty()
             callbacks.append(ProgressBar() if on_terminal else EpochLines())

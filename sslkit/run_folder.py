@@ -1,8 +1,8 @@
 """Where a run writes, and how the next run finds its checkpoint.
 
-A run lives in ``runs/<recipe>/version_N/``: ``config.yaml``, ``metrics.csv``,
-``checkpoints/last.ckpt``, ``evaluation.json`` and ``.txt``. A new run takes the next N; a resumed
-run goes on in the folder of its checkpoint.
+A run lives in ``runs/<recipe>/version_N/``: ``config.yaml``, ``metrics.csv``, ``costs.json``,
+``checkpoints/last.ckpt``, ``evaluation.json`` and ``.txt``, ``predictions.npz``. A new run takes
+the next N; a resumed run goes on in the folder of its checkpoint.
 """
 
 import os

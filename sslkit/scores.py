@@ -1,10 +1,10 @@
 """``sslkit scores``: the recorded scores of finished runs in one picture, without torch."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from sslkit.figures import Curves, read_curves, score_figure, write_figure
+from sslkit.run_names import run_names
 
 _FILE = "scores.csv"
 
@@ -28,19 +28,6 @@ def draw_scores(options: argparse.Namespace) -> int:
     write_figure(score_figure(runs), options.out)
     print(f"Written to {options.out}.")
     return 0
-
-
-def run_names(files: Sequence[Path]) -> list[str]:
-    """Names that tell runs apart, as short as can be: ``moco/version_0``.
-
-    Args:
-        files: One in the folder of each run.
-    """
-    folders = [file.resolve().parent.parts for file in files]
-    count = 2
-    while len({folder[-count:] for folder in folders}) < len({*folders}):
-        count += 1
-    return [str(Path(*folder[-count:])) for folder in folders]
 
 
 def _recorded(path: Path) -> Path:

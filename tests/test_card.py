@@ -5,8 +5,8 @@ import pytest
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from sslkit.allowlist import install_allowlist
 from sslkit.card import Card, Figure, load_card
+from sslkit.configs.allowlist import install_allowlist
 
 FIGURE = {"metric": "linear", "value": 81, "protocol": "frozen features", "source": "five runs"}
 CARD = {
@@ -56,6 +56,9 @@ def test_a_config_without_a_card_has_none(tmp_path: Path) -> None:
         ({"name": 3}, r"recipe\.name must be text, got 3"),
         ({"minutes": "four"}, r"recipe\.minutes must be a number"),
         ({"status": "good"}, r"recipe\.status must be one of measured, published, untested"),
+        ({"version": 2}, r"recipe: version is that of the card's schema, and this sslkit knows"),
+        ({"version": "1"}, r"recipe\.version must be a whole number"),
+        ({"devices": 0}, "recipe: devices must be at least 1, got 0"),
         ({"status": ["measured"]}, r"recipe\.status must be one of"),
         ({"expected": FIGURE}, r"recipe\.expected must be a list"),
         ({"expected": ["81 %"]}, r"recipe\.expected\[0\] must be a mapping"),

@@ -260,12 +260,12 @@ def test_wandb_by_one_flag_and_offline_without_a_login(here, monkeypatch):
 def test_a_resumed_run_that_has_nothing_to_do_or_is_refused_leaves_everything(here, capsys):
     assert main(["fit", "--config", "tiny.yaml"]) == 0
     run = here / "runs/tiny/version_0"
-    names = ("config.yaml", "metrics.csv")
+    names = ("config.yaml", "costs.json", "metrics.csv")
     kept = {name: (run / name).read_text() for name in names}
     assert main(["fit", "--config", "tiny.yaml", "--ckpt_path", "last"]) == 0
     fit_fails(capsys, "--ckpt_path", "last", "--data.batch_size", "4000")
     assert kept == {name: (run / name).read_text() for name in kept}
-    assert sorted(p.name for p in run.iterdir()) == ["checkpoints", "config.yaml", "metrics.csv"]
+    assert sorted(p.name for p in run.iterdir()) == ["checkpoints", *names]
 
 
 def test_the_config_of_a_resumed_run_starts_a_new_one(here):

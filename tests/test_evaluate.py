@@ -87,8 +87,14 @@ def test_data_may_be_named_in_a_yaml_file(tmp_path, monkeypatch, capsys):
     other = arrays(tmp_path / "other.npz", train=40, test=30)
     Path("other.yaml").write_text(yaml.safe_dump({"data": {"source": other}}))
     run = "runs/simclr/version_0"
-    assert main(["evaluate", run, "--data", "other.yaml"]) == 0
-    assert Path(run, "evaluation-other", "evaluation.json").is_file()
+    assert main(["evaluate", run, "--data", "other.yaml", "--pictures", "seen"]) == 0
+    written = {path.name for path in Path(run, "evaluation-other").iterdir()}
+    assert written == {"evaluation.json", "evaluation.txt", "predictions.npz"}
+    pictures = ["confusion", "feature_maps", "neighbours", "spectrum", "tsne"]
+    assert sorted(path.name for path in Path("seen").iterdir()) == [f"{p}.png" for p in pictures]
+    assert "Pictures in seen: neighbours.png, tsne.png" in capsys.readouterr().out
+    assert main(["compare", run, f"{run}/evaluation-other"]) == 0
+    assert "training time" in capsys.readouterr().out
     Path("bad.yaml").write_text("data: {source: {class_path: os.system}}")
     capsys.readouterr()
     assert main(["evaluate", run, "--data", "bad.yaml"]) == 1

@@ -9,7 +9,7 @@ import yaml
 
 from sslkit.cli import main
 from sslkit.figures import CurveFile
-from sslkit.scores import run_names
+from sslkit.run_names import run_names
 
 COLUMNS = ["negative_mean", "negative_variance", "negative_top10_mean", "negative_exp_mean"]
 COLUMNS += ["positive_mean", "positive_variance", "positive_exp_mean"]

@@ -172,7 +172,7 @@ class JointEmbedding(pl.LightningModule):
         images = len(batch.views[0])
         self.objective.begin(self._progress(), batch)
         self.batches_drawn += 1
-        features, online, target = self._embed(batch.views)
+        features, online, target = self.embed(batch.views)
         with torch.autocast(online.device.type, enabled=False):
             online, target = (
                 x.to(torch.promote_types(x.dtype, torch.float32)) for x in (online, target)
@@ -201,7 +201,7 @@ class JointEmbedding(pl.LightningModule):
         """Check before the epoch's checkpoint is written, so that none holds a diverged network."""
         self._finite.check(self.global_step)
 
-    def _embed(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def embed(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Views along their routes: features (V,B,F), online (Vo,B,D), target (Vt,B,D)."""
         routes = self.objective.routes
         following = bool(self.momentum_branches)

@@ -12,6 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from sslkit.optim import LRScaling, Schedule, parameter_groups, scaled_lr
 
+# A schedule that reaches less of the learning rate was most likely meant for a longer run.
+LEAST_FACTOR = 0.9
+
 OptimizerFactory = Callable[[Iterable], Optimizer]
 
 
@@ -105,9 +108,7 @@ def optimiser_and_schedule(
     """
     trainer = module.trainer
     steps, steps_per_epoch = total_steps(trainer), epoch_steps(trainer)
-    groups = parameter_groups(module, exclude_bias_and_norm=exclude_bias_and_norm)
-    optimiser = factory(groups)
-    _check_no_lr(optimiser)
+    optimiser = optimiser_of(module, factory, exclude_bias_and_norm=exclude_bias_and_norm)
     for group in optimiser.param_groups:
         group["lr"] = lr * (bias_lr_ratio if group.get("excluded") else 1.0)
     _announce(optimiser, steps, bias_lr_ratio)
@@ -115,8 +116,8 @@ def optimiser_and_schedule(
     def factor(step: int) -> float:
         return schedule.factor(step, total_steps=steps, steps_per_epoch=steps_per_epoch)
 
-    highest = max(factor(step) for step in range(0, steps, max(1, steps // 1000)))
-    if highest < 0.9:
+    highest = highest_factor(schedule, total_steps=steps, steps_per_epoch=steps_per_epoch)
+    if highest < LEAST_FACTOR:
         rank_zero_warn(
             f"In {steps} steps the schedule reaches {highest:.0%} of the learning rate: shorten "
             "its warm-up (model.schedule.warmup_epochs) or lengthen the run."
@@ -126,6 +127,39 @@ def optimiser_and_schedule(
         "optimizer": optimiser,
         "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
     }
+
+
+def optimiser_of(
+    module: pl.LightningModule, factory: OptimizerFactory, *, exclude_bias_and_norm: bool
+) -> Optimizer:
+    """The optimiser of a module's parameters, before its learning rate is set.
+
+    Args:
+        module: Holder of the parameters.
+        factory: Builds the optimiser from parameter groups.
+        exclude_bias_and_norm: See `sslkit.optim.parameter_groups`.
+
+    Raises:
+        ValueError: If the optimiser was given a learning rate of its own, which nothing would read.
+    """
+    optimiser = factory(parameter_groups(module, exclude_bias_and_norm=exclude_bias_and_norm))
+    default = inspect.signature(type(optimiser)).parameters["lr"].default
+    given = optimiser.defaults["lr"]
+    if given != default:
+        raise ValueError(
+            f"the optimiser was given lr={given}, which would not be used: base_lr, lr_scaling and "
+            "the schedule decide. Remove it, and set base_lr (with lr_scaling none, if it is the "
+            "final rate)."
+        )
+    return optimiser
+
+
+def highest_factor(schedule: Schedule, *, total_steps: int, steps_per_epoch: int) -> float:
+    """How much of the learning rate a schedule reaches in a run, over some 1000 of its steps."""
+    return max(
+        schedule.factor(step, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        for step in range(0, total_steps, max(1, total_steps // 1000))
+    )
 
 
 def check_bias_lr_ratio(ratio: float, exclude_bias_and_norm: bool) -> None:
@@ -140,18 +174,6 @@ def check_bias_lr_ratio(ratio: float, exclude_bias_and_norm: bool) -> None:
         raise ValueError(
             f"bias_lr_ratio={ratio} needs biases and normalisation in a group of their own: set "
             "exclude_bias_and_norm=True, or leave bias_lr_ratio at 1."
-        )
-
-
-def _check_no_lr(optimiser: Optimizer) -> None:
-    """Refuse a learning rate of the optimiser's own, which nothing would read."""
-    default = inspect.signature(type(optimiser)).parameters["lr"].default
-    given = optimiser.defaults["lr"]
-    if given != default:
-        raise ValueError(
-            f"the optimiser was given lr={given}, which would not be used: base_lr, lr_scaling and "
-            "the schedule decide. Remove it, and set base_lr (with lr_scaling none, if it is the "
-            "final rate)."
         )
 
 

@@ -68,6 +68,21 @@ class FrozenGuide(nn.Module):
         self._change: Tensor | None = None
         self.num_features = encoder.num_features
 
+    def same_as(self, other: object) -> bool:
+        """Whether another guide judges all images as this one does.
+
+        So does one that a recipe names once more: it has an encoder of the same architecture and
+        weights, bit by bit, and the same statistics. Encoders of random weights are not the same.
+        """
+        if not isinstance(other, FrozenGuide):
+            return False
+        mine, theirs = self._frozen[0], other._frozen[0]
+        if (mine.spec(), self._mean, self._std) != (theirs.spec(), other._mean, other._std):
+            return False
+        # Beside them an encoder has statistics of its own, which a guide does not go by.
+        weights, tensors = mine.backbone.state_dict(), theirs.backbone.state_dict()
+        return all(torch.equal(x, tensors[name].to(x)) for name, x in weights.items())
+
     def set_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Say by which mean and std, per channel on the scale [0, 1], the views are normalised.
 

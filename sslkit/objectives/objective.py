@@ -38,6 +38,18 @@ class Objective(nn.Module, ABC):
         """
         del mean, std
 
+    def check_batch(self, images: int, dim: int) -> None:
+        """Refuse a batch that cannot be compared; for whoever checks a recipe before a run.
+
+        Args:
+            images: B, of one rank.
+            dim: D.
+
+        Raises:
+            ValueError: If so; says what would do.
+        """
+        del images, dim
+
     @abstractmethod
     def forward(self, online: Tensor, target: Tensor, batch: Any) -> dict[str, Tensor]:
         """The loss of this rank's batch.

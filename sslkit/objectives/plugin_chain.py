@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sslkit.functional import unit_rows
+from sslkit.negatives.guides import FrozenGuide
 from sslkit.negatives.mixing import make_mixes
 from sslkit.negatives.pairs import Pairs
 from sslkit.negatives.plugin import Plugin, Progress, Setting
@@ -27,7 +28,7 @@ class PluginChain(nn.ModuleList):
     Raises:
         TypeError: If something is no plug-in.
         ValueError: If a plug-in refuses the setting, they cannot follow each other, or two of them
-            ask different guides.
+            ask different guides. Guides of the same weights are the same one, and are shared.
     """
 
     guide: Guide | None
@@ -134,7 +135,9 @@ def _shared_guide(plugins: Sequence[Plugin]) -> Guide | None:
         return None
     (first, guide), *others = guides
     for plugin, other in others:
-        if other is not guide:
+        if isinstance(guide, FrozenGuide) and guide.same_as(other):
+            plugin.guide = guide  # the other copy is not needed
+        elif other is not guide:
             raise ValueError(
                 f"{type(first).__name__} and {type(plugin).__name__} ask two guides, and a batch "
                 "is looked at by one: give both the same guide."

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sslkit.distributed import rank
 from sslkit.functional import w_mse_per_image
-from sslkit.functional.whitening import Distance, check_distance
+from sslkit.functional.whitening import Distance, check_distance, check_slices
 from sslkit.objectives.gathered import check_views
 from sslkit.objectives.objective import Objective
 from sslkit.objectives.routes import Routes
@@ -85,6 +85,10 @@ class WMSE(Objective):
         return torch.stack(
             [torch.randperm(images, generator=generator) for _ in range(self.iterations)]
         )
+
+    def check_batch(self, images: int, dim: int) -> None:
+        """Refuse a batch that slices do not fill, or slices too small to be whitened."""
+        check_slices(images, self.slice_size, dim, self.eps)
 
     def forward(self, online: Tensor, target: Tensor, batch: Any) -> dict[str, Tensor]:
         """The loss of this rank's B images.

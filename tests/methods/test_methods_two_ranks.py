@@ -50,7 +50,7 @@ def train(method, batches, average, rank=0):
     learning = {n: p for n, p in method.named_parameters() if p.requires_grad}
     for number, views in enumerate(batches):
         label = torch.arange(views.shape[1]) + rank * IMAGES
-        _, online, target = method._embed(list(views))
+        _, online, target = method.embed(list(views))
         loss = method.objective(online, target, ViewBatch(list(views), label, label))["loss"]
         assert online.std(1).max() > 1e-3 * online.abs().max()  # images differ
         gradients = torch.autograd.grad(loss, list(learning.values()))
@@ -83,7 +83,7 @@ def buffers_after_a_forward_pass(rank):
     """What DDP does to a queue and to running statistics that differ between ranks."""
     torch.manual_seed(0)
     method = METHODS["MoCo"]()
-    method.forward = lambda views: method._embed(views)[1].sum()
+    method.forward = lambda views: method.embed(views)[1].sum()
     keep_queues_local(method)
     ddp = DistributedDataParallel(method)
     statistics = method.encoder.backbone.bn1.num_batches_tracked

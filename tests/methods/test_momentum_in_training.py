@@ -134,8 +134,8 @@ def test_without_batch_statistics_an_image_does_not_see_the_rest_of_its_batch():
     method = METHODS["BYOL without batch statistics"](encoder=encoder(norm="group")).double()
     assert not any("running" in name for name, _ in method.named_buffers())
     views = list(torch.rand(2, 6, 3, 16, 16, dtype=torch.float64))
-    _, online, target = method._embed(views)
-    _, fewer, fewer_targets = method._embed([view[:3] for view in views])
+    _, online, target = method.embed(views)
+    _, fewer, fewer_targets = method.embed([view[:3] for view in views])
     torch.testing.assert_close(online[:, :3], fewer)
     torch.testing.assert_close(target[:, :3], fewer_targets)
 

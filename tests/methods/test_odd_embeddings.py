@@ -41,7 +41,7 @@ def step(method, online, target):
     """The loss of a training step, and its gradients."""
     online, target = online.clone().requires_grad_(), target.clone().requires_grad_()
     features = torch.zeros(1, online.shape[1], 1)
-    method._embed = lambda views: (features, online, target)
+    method.embed = lambda views: (features, online, target)
     method._log_step = lambda *_: None
     method._progress = Progress
     label = torch.arange(online.shape[1])
@@ -160,7 +160,7 @@ def test_one_image(name):
 def test_targets_come_without_gradient(name):
     # With it a projection would learn from where it is only looked at (NNCLR's lookup).
     method = build(name)
-    _, online, target = method._embed(list(torch.rand(3, 4, 3, 16, 16)))
+    _, online, target = method.embed(list(torch.rand(3, 4, 3, 16, 16)))
     assert online.requires_grad
     assert target.numel() == 0 or not target.requires_grad
 

@@ -97,6 +97,23 @@ def test_the_encoder_of_a_run(tmp_path: Path) -> None:
     torch.testing.assert_close(FrozenGuide(checkpoint=path)(views()), FrozenGuide(net)(views()))
 
 
+def test_two_of_the_same_weights_and_statistics_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(encoder().backbone.state_dict(), path)
+    guide = FrozenGuide(encoder(weights=path))
+    assert guide.same_as(guide)
+    assert guide.same_as(FrozenGuide(encoder(weights=path)))
+    assert guide.same_as(FrozenGuide(encoder(weights=path), mean=(0.485, 0.456, 0.406)))
+    for other in (
+        FrozenGuide(encoder()),
+        FrozenGuide(encoder(weights=path), mean=[0.5, 0.5, 0.5]),
+        FrozenGuide(encoder(weights=path, image_size=24)),
+        encoder(weights=path),
+        "momentum",
+    ):
+        assert not guide.same_as(other)
+
+
 def test_both_or_neither_encoder_is_refused() -> None:
     for arguments in ({}, {"encoder": encoder(), "checkpoint": "run.ckpt"}):
         with pytest.raises(ValueError, match="an encoder or a checkpoint of one, and not both"):

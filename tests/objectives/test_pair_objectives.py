@@ -1,6 +1,7 @@
 """What the contrastive objectives hand to plug-ins and observers."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from sslkit.data import ViewBatch
 from sslkit.functional import unit_rows
-from sslkit.negatives import Pairs, Plugin, Progress
+from sslkit.negatives import FrozenGuide, Pairs, Plugin, Progress
+from sslkit.nn import Encoder
 from sslkit.objectives import (
     DCL,
     BYOLObjective,
@@ -260,3 +262,20 @@ def test_features_without_a_batch_that_was_announced_are_looked_up() -> None:
     objective(online, online[:0], batch)
     objective(online, online[:0], batch)
     assert guide.calls == 4
+
+
+def test_a_guide_that_is_named_twice_is_one(tmp_path: Path) -> None:
+    """As a recipe names it, once for each plug-in that asks it."""
+    options = {"layers": [1, 1, 1, 1], "channels": [4, 4, 4, 4]}
+    torch.save(Encoder("resnet18", options=options).backbone.state_dict(), tmp_path / "net.pth")
+    first, second, other = (
+        FrozenGuide(Encoder("resnet18", weights=weights, options=options))
+        for weights in (tmp_path / "net.pth", tmp_path / "net.pth", None)
+    )
+    chain = NTXent(plugins=[Guided(first), Guided(second)]).plugins
+    assert chain.guide is first
+    assert all(plugin.guide is first for plugin in chain)
+    with pytest.raises(ValueError, match="ask two guides"):
+        NTXent(plugins=[Guided(first), Guided(other)])
+    with pytest.raises(ValueError, match="ask two guides"):
+        NTXent(plugins=[Guided(first), Guided(Means())])

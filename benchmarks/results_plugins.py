@@ -1,0 +1,65 @@
+"""Scores of the recipes with plug-ins beside those of the plain ones."""
+
+import score_curves
+import small_recipes
+from record_tables import percent, points, surroundings, table
+from results_methods import BATCH, SCORES, Runs
+
+PICTURE = "scores.png"
+
+
+def section() -> str:
+    """Every recipe with plug-ins and a record; empty without any."""
+    runs = Runs()
+    plain = {method: small_recipes.plain(method) or method for method in runs.with_plugins()}
+    if not plain:
+        return ""
+    rows, named = [], {*plain, *plain.values()}
+    for base in sorted({*plain.values()}):
+        same = [method for method, its in plain.items() if its == base]
+        rows += [_row(runs, method, base) for method in (base, *same) if runs.of("sslkit", method)]
+    used = [
+        record
+        for record in runs.records
+        if (record["library"], record["batch_size"]) == ("sslkit", BATCH)
+        and record["method"] in named
+    ]
+    header = ["`small/` recipe", "kNN (20)", "to plain", "linear", "to plain", "seeds"]
+    return f"""## Plug-ins over MoCo and SimCLR
+
+The budget and protocol are those of every method on CIFAR-10, above; a recipe differs from the
+plain one in its plug-ins alone. Differences are in percentage points, paired by seed. The plug-ins
+have the settings of their papers, scaled to the queue or batch and to ten epochs; none was tuned
+here, and ten epochs are few.
+
+{table(header, rows)}
+{_curves()}
+{surroundings(used)}
+"""
+
+
+def _row(runs: Runs, method: str, base: str) -> list[str]:
+    scores, plain = runs.of("sslkit", method), runs.of("sslkit", base)
+    assert scores is not None
+    cells = []
+    for name in SCORES:
+        gap = ""
+        if plain is not None and method != base:
+            seeds = sorted(scores[name].keys() & plain[name].keys())
+            gap = points([scores[name][s] - plain[name][s] for s in seeds]) if seeds else ""
+        cells += [percent(list(scores[name].values())), gap]
+    return [f"`{method}`", *cells, str(len(scores["linear"]))]
+
+
+def _curves() -> str:
+    """The picture that results.py draws; a blank line without curves."""
+    found = score_curves.found(BATCH)
+    if not found:
+        return ""
+    seeds = " and ".join(map(str, sorted({seed for seed, _ in found.values()})))
+    return f"""
+Scores of positives and negatives over training, as `sslkit.callbacks.ScoreMonitor` records and
+`sslkit scores` draws them, of seed {seeds}:
+
+![Scores of positives and negatives over training]({PICTURE})
+"""

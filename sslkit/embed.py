@@ -1,0 +1,82 @@
+"""``sslkit embed``: a checkpoint's features of images in one file, for other tools."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sslkit._version import __version__
+from sslkit.data import ImageDataModule
+from sslkit.evaluate import find_checkpoint, open_data
+from sslkit.evaluation import Features, cached_features
+from sslkit.evaluation.feature_file import check_feature_file, write_features
+from sslkit.nn import load_encoder
+from sslkit.run_folder import run_of
+
+
+def embed(options: argparse.Namespace) -> int:
+    """Write features.
+
+    Args:
+        options: Of `sslkit.arguments.embed_parser`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint or data.
+        OSError: If a file cannot be written.
+        ValueError: If the data cannot be used, or the file's name has another ending.
+    """
+    check_feature_file(options.out)
+    checkpoint = find_checkpoint(Path(options.checkpoint))
+    encoder = load_encoder(checkpoint)
+    data = open_data(options, run_of(checkpoint), encoder)
+    data.setup("test")
+    splits: list[Any] = [options.split] if options.split else list(data.splits())
+    found = {
+        split: cached_features(
+            encoder,
+            data.eval_dataloader(split),
+            folder=options.cache or run_of(checkpoint) / "features",
+            device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        )
+        for split in splits
+    }
+    about = {
+        "checkpoint": str(checkpoint),
+        "encoder": encoder.name,
+        "data": data.description,
+        "classes": data.classes,
+        "sslkit": __version__,
+    }
+    write_features(options.out, _columns(found, data), about)
+    sizes = " and ".join(f"{len(part.features):,} {split}" for split, part in found.items())
+    print(f"Features of {sizes} images, {encoder.num_features} each, written to {options.out}.")
+    return 0
+
+
+def _columns(found: dict[str, Features], data: ImageDataModule) -> dict[str, np.ndarray]:
+    """Columns of all splits one after another; of paths and labels if there are any."""
+    parts: dict[str, list[Any]] = {}
+    for split, features in found.items():
+        index = features.index
+        assert index is not None  # the cache has it
+        columns = {
+            "split": np.full(len(index), split),
+            "index": index.numpy(),
+            "path": np.array(data.paths(split, index) or [""] * len(index)),
+            "features": features.features.numpy(),
+            "label": features.labels.numpy(),
+        }
+        for name, column in columns.items():
+            parts.setdefault(name, []).append(column)
+    # One split is not copied: it may be mapped from a file larger than memory.
+    joined = {name: p[0] if len(p) == 1 else np.concatenate(p) for name, p in parts.items()}
+    if not joined["path"].astype(bool).any():
+        del joined["path"]
+    if (joined["label"] < 0).all():
+        del joined["label"]
+    return joined
