@@ -7,6 +7,7 @@ left out.
 import re
 from pathlib import Path
 
+import results_decay
 import results_methods
 import results_negatives
 import results_plugins
@@ -28,6 +29,7 @@ def results() -> str:
         results_speed.section(),
         results_methods.section(),
         results_methods.batch_section(),
+        results_decay.section(),
         results_plugins.section(),
         results_negatives.section(),
         results_quickstart.section(),

@@ -100,8 +100,8 @@ lightly's methods (`benchmarks/lightly_methods.py`) are put together as in the e
 documentation, with its transforms, heads and losses. Backbone, images, batch, optimiser and the
 sizes that both libraries let one choose are those of the recipe; where the two define one loss with
 different factors, lightly's is multiplied, so that both take the same step. What else the examples
-do otherwise is left as it is: weight decay acts on biases and normalisation too, and MoCo's batch
-statistics are neither shuffled nor split.
+do otherwise is left as it is: MoCo's batch statistics are neither shuffled nor split, and BYOL's
+last layers have biases.
 
 {table(header, rows)}
 
