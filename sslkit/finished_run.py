@@ -74,7 +74,8 @@ def read_run(path: Path) -> FinishedRun:
     folder = path.parent if path.is_file() else path
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"there is no run at {path}: give the folder of a run (runs/quickstart/version_0)."
+            f"there is no run at {path}: give the folder of a run, such as "
+            "runs/quickstart/version_0."
         )
     files = {name: folder / name for name in (CONFIG, EVALUATION, COSTS, PREDICTIONS)}
     if not files[CONFIG].is_file() and not files[EVALUATION].is_file():

@@ -35,7 +35,8 @@ def _recorded(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise FileNotFoundError(
-            f"there is no run at {path}: give the folder of a run (runs/quickstart/version_0)."
+            f"there is no run at {path}: give the folder of a run, such as "
+            "runs/quickstart/version_0."
         )
     if (path / _FILE).is_file():
         return path / _FILE

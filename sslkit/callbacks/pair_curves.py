@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from sslkit.callbacks.pair_sample import PairSample, sample_pairs
@@ -175,6 +177,10 @@ class PairCurves(pl.Callback, ABC):
             return
         if self._file.path.is_file():
             run = read_curves(self._file.path)
+            values = [column for name, column in run.items() if name not in ("step", "epoch")]
+            if not any(np.isfinite(column).any() for column in values):
+                rank_zero_info(f"{self._file.path} has no value to draw: every step was blank.")
+                return
             name = str(Path(*self._file.path.parent.resolve().parts[-2:]))  # moco/version_0
             write_figure(self.draw(run, name), self._file.path.with_suffix(".png"))
 

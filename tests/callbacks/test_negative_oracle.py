@@ -39,8 +39,11 @@ class Module(pl.LightningModule):
         mask = ~torch.eye(len(z), dtype=torch.bool)
         pairs = Pairs(z, z[:, None], z, 0.2, lambda _: z[:, 0], mask=mask)
         pairs = pairs.with_(query_info=info, bank_info=info)
+        if self.treatment == "unknown":  # as in a queue that nothing has filled yet
+            pairs = pairs.with_(bank_info=Info(torch.full_like(label, -1), info.index))
         after = {
             "none": pairs,
+            "unknown": pairs,
             "masked": pairs.with_(mask=mask & (label[:, None] != label)),
             "mixed": pairs.with_(bank=(z + z.roll(1, 0)) / 2),
         }[self.treatment]
@@ -93,6 +96,14 @@ def test_mixed_negatives_have_no_class(tmp_path):
     fit(tmp_path, NegativeOracle(every_n_steps=1), Module("mixed"))
     found = read_curves(tmp_path / "negative_oracle.csv")
     assert torch.tensor(found["treated/top1"]).isnan().all() and (found["top10"] > 0).all()
+
+
+def test_draws_nothing_where_no_negative_had_a_class(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("sslkit.callbacks.pair_curves.rank_zero_info", said.append)
+    fit(tmp_path, NegativeOracle(every_n_steps=1), Module("unknown"))
+    assert [path.name for path in tmp_path.iterdir()] == ["negative_oracle.csv"]
+    assert len(said) == 1 and "has no value to draw" in said[0]
 
 
 def test_switches_itself_off_without_labels_and_says_so_once(tmp_path, monkeypatch):
