@@ -3,7 +3,6 @@
 import argparse
 import csv
 import io
-import os
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.text import Text
 from sslkit.comparison import Comparison, compare_runs
 from sslkit.finished_run import read_run
 from sslkit.run_names import run_names
+from sslkit.whole_file import whole_file
 
 _FORMATS = (".md", ".csv")
 
@@ -104,14 +104,9 @@ def _line(cells: list[str]) -> str:
 
 
 def _write(path: Path, content: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as unfinished:
             unfinished.write_text(content, encoding="utf-8")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(
             f"the comparison {path} cannot be written ({error.strerror or error}): choose another "

@@ -1,13 +1,14 @@
 """What a run has cost, in a file beside its metrics, also when the run is resumed."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+
+from sslkit.whole_file import whole_file
 
 FILE = "costs.json"
 SCHEMA = 1
@@ -53,14 +54,8 @@ class RunCosts(pl.Callback):
         sums = {key: round(value + self._before.get(key, 0), 3) for key, value in spent.items()}
         costs = {"version": SCHEMA, **sums, "ranks": trainer.world_size}
         costs["device"] = _device(pl_module.device)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder: a rename across file systems would be a copy.
-        unfinished = self._path.with_name(f".{FILE}.{os.getpid()}")
-        try:
+        with whole_file(self._path) as unfinished:
             unfinished.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
-            os.replace(unfinished, self._path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def _recorded(path: Path) -> dict[str, float]:

@@ -1,13 +1,14 @@
 """Metrics of a run in one CSV file, also when the run is resumed."""
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
+
+from sslkit.whole_file import whole_file
 
 _FILE = "metrics.csv"
 
@@ -43,12 +44,10 @@ class RunLogger(CSVLogger):
             return
         with path.open(newline="") as file:
             header = next(csv.reader(file))
-        unfinished = path.with_name(f".{_FILE}.{os.getpid()}")
-        with unfinished.open("w", newline="") as file:
+        with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=header)
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(unfinished, path)
 
     def _rows(self) -> list[dict[str, Any]]:
         path = Path(self.log_dir) / _FILE

@@ -5,12 +5,13 @@ N images, F feature width.
 
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sslkit.whole_file import whole_file
 
 # Rows of a Parquet table that are written, and later read, together.
 _ROW_GROUP = 16_384
@@ -54,18 +55,13 @@ def write_features(
     check_feature_file(path)
     path = Path(path)
     text = json.dumps(about)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as unfinished:
             if path.suffix.lower() == ".npz":
                 with unfinished.open("wb") as file:
                     np.savez(file, about=np.array(text), **columns)  # pyright: ignore[reportArgumentType]
             else:
                 _write_parquet(unfinished, columns, text)
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(
             f"the features cannot be written to {path} ({error.strerror or error}): choose another "

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from sslkit._version import __version__
 from sslkit.bootstrap import LEVEL, RESAMPLES, bootstrap_interval
 from sslkit.evaluation.protocol import RANDOM, SCORED, Scores, describe_protocol
 from sslkit.predictions import FILE, predictions_bytes
+from sslkit.whole_file import whole_file
 
 # Raised whenever a field of the JSON changes its meaning or goes away.
 SCHEMA = 1
@@ -154,7 +154,8 @@ class Report:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path, content in files.items():
-                _replace(path, content)
+                with whole_file(path) as unfinished:
+                    unfinished.write_bytes(content)
         except OSError as error:
             raise OSError(
                 f"the evaluation cannot be written to the folder {folder} "
@@ -220,13 +221,3 @@ def _row(scores: Scores) -> dict[str, Any]:
 
 def _heading(name: str) -> str:
     return f"kNN ({name.removeprefix('knn_')})" if name.startswith("knn_") else name
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # Beside the target, so that the rename stays on one file system and is atomic.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

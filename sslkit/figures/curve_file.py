@@ -1,11 +1,12 @@
 """Curves of a run in a CSV file of their own: a row a step, also when the run is resumed."""
 
 import csv
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from sslkit.whole_file import whole_file
 
 # Column names and their values, row by row; NaN where there is none.
 Curves = Mapping[str, np.ndarray]
@@ -44,14 +45,8 @@ class CurveFile:
         if len(table) == 0:
             self.path.unlink(missing_ok=True)
             return
-        # In the same folder: a rename across file systems would be a copy.
-        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            with unfinished.open("w", encoding="utf-8", newline="") as file:
-                file.write(self._header() + self._lines(table))
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(self.path) as unfinished:
+            unfinished.write_text(self._header() + self._lines(table), encoding="utf-8", newline="")
 
     def append(self, rows: Iterable[Sequence[float]]) -> None:
         """Add rows at the end; the first make the file.

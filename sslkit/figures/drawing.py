@@ -1,6 +1,5 @@
 """What the figures share: colours, axes, curves of a bearable number of points."""
 
-import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sslkit.figures.curve_file import Curves
+from sslkit.whole_file import whole_file
 
 # Okabe and Ito's colours, told apart by the colour-blind; without yellow, which is faint on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -98,14 +98,9 @@ def write_figure(figure: Figure, path: Path | str) -> None:
         raise ValueError(
             f"a figure cannot be written as {path}: let its name end in {', '.join(FORMATS)}."
         )
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            figure.savefig(unfinished, dpi=110)
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path) as unfinished:
+            figure.savefig(unfinished, dpi=110, format=path.suffix.lower().removeprefix("."))
     except OSError as error:
         raise OSError(
             f"the figure {path} cannot be written ({error.strerror or error}): choose another path."

@@ -142,7 +142,7 @@ def test_a_write_that_fails_leaves_the_earlier_file_whole(report, tmp_path, monk
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sslkit.evaluation.report.os.replace", fail)
+    monkeypatch.setattr("sslkit.whole_file.os.replace", fail)
     with pytest.raises(OSError, match=r"folder .* \(No space left on device\)"):
         report.write(tmp_path)
     assert (tmp_path / "evaluation.json").read_text() == before
