@@ -103,41 +103,31 @@ def _fit(arguments: list[str]) -> int:
     if not {"--help", "-h"}.isdisjoint(arguments):
         print(FIT_HELP)
         return 0
-    from sslkit.configs.allowlist import check_arguments, install_allowlist, trust_module
+    from sslkit.configs.allowlist import check_arguments
 
     arguments, trusted = take_trusted(arguments)
     arguments = resolve_configs(arguments)
     check_arguments(arguments, trust=trusted)
     arguments = merge_extended(arguments)
-    for module in trusted:
-        trust_module(module)
+    _trust(trusted)
     from sslkit.fit import fit  # torch and Lightning, once the arguments are worth it
 
-    install_allowlist(trusted)
     return fit(arguments)
 
 
 def _evaluate(arguments: list[str]) -> int:
-    from sslkit.configs.allowlist import install_allowlist, trust_module
-
     options = evaluate_parser().parse_args(arguments)
-    for module in options.trust:
-        trust_module(module)
+    _trust(options.trust)
     from sslkit.evaluate import evaluate
 
-    install_allowlist(options.trust)
     return evaluate(options)
 
 
 def _embed(arguments: list[str]) -> int:
-    from sslkit.configs.allowlist import install_allowlist, trust_module
-
     options = embed_parser().parse_args(arguments)
-    for module in options.trust:
-        trust_module(module)
+    _trust(options.trust)
     from sslkit.embed import embed
 
-    install_allowlist(options.trust)
     return embed(options)
 
 
@@ -175,15 +165,11 @@ def _recipe(arguments: list[str]) -> int:
     if options.action == "schema":
         print(schema_text(), end="")
         return 0
-    from sslkit.configs.allowlist import install_allowlist, trust_module
-
-    for module in options.trust:
-        trust_module(module)
+    _trust(options.trust)
     from sslkit.recipe.checking import check_recipes  # torch and Lightning
     from sslkit.recipe.comparing import compare_recipes
     from sslkit.recipe.showing import show_recipe
 
-    install_allowlist(options.trust)
     if options.action == "check":
         return check_recipes(options.recipes, trust=options.trust)
     if options.action == "show":
@@ -203,6 +189,15 @@ def _completion(arguments: list[str]) -> int:
     words = " ".join([*_COMMANDS, *list_recipes()])
     print(f"complete -o default -W {shlex.quote(words)} sslkit")
     return 0
+
+
+def _trust(modules: Sequence[str]) -> None:
+    """Make the user's modules importable, and the allowlist with them the parser's policy."""
+    from sslkit.configs.allowlist import install_allowlist, trust_module  # Lightning's parser
+
+    for module in modules:
+        trust_module(module)
+    install_allowlist(modules)
 
 
 def _paragraph(error: Exception) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
+from sslkit.configs.values import LOADER
 from sslkit.predictions import FILE as PREDICTIONS
 from sslkit.predictions import Predictions, read_predictions
+from sslkit.run_names import has_any
 
 CONFIG, EVALUATION, COSTS = "config.yaml", "evaluation.json", "costs.json"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What describes a run or how it is watched, and changes nothing in it.
 _NO_SETTING = (
     "recipe",
@@ -72,19 +73,8 @@ def read_run(path: Path) -> FinishedRun:
         ValueError: If it is no run's, holds several, or a file in it cannot be read.
     """
     folder = path.parent if path.is_file() else path
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"there is no run at {path}: give the folder of a run, such as "
-            "runs/quickstart/version_0."
-        )
     files = {name: folder / name for name in (CONFIG, EVALUATION, COSTS, PREDICTIONS)}
-    if not files[CONFIG].is_file() and not files[EVALUATION].is_file():
-        within = sorted({file.parent.name for file in folder.glob(f"*/{CONFIG}")})
-        if within:
-            raise ValueError(
-                f"{folder} holds several runs: name those to compare, such as "
-                f"{folder / within[-1]}."
-            )
+    if not has_any(folder, (CONFIG, EVALUATION), purpose="compare"):
         raise ValueError(
             f"{folder} is not the folder of a run: it has neither {CONFIG} nor {EVALUATION}."
         )
@@ -109,7 +99,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         return {}
     try:
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_LOADER)
+        found = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=LOADER)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read ({error}): move it away.") from error
     if not isinstance(found, dict):

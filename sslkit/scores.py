@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sslkit.figures import Curves, read_curves, score_figure, write_figure
-from sslkit.run_names import run_names
+from sslkit.run_names import has_any, run_names
 
 _FILE = "scores.csv"
 
@@ -33,18 +33,8 @@ def draw_scores(options: argparse.Namespace) -> int:
 def _recorded(path: Path) -> Path:
     if path.is_file():
         return path
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"there is no run at {path}: give the folder of a run, such as "
-            "runs/quickstart/version_0."
-        )
-    if (path / _FILE).is_file():
+    if has_any(path, (_FILE,), purpose="draw"):
         return path / _FILE
-    within = sorted(file.parent.name for file in path.glob(f"*/{_FILE}"))
-    if within:
-        raise ValueError(
-            f"{path} holds several runs: name those to draw, such as {path / within[-1]}."
-        )
     raise ValueError(
         f"{path} has no recorded scores ({_FILE}), and they cannot be computed afterwards: add "
         "`class_path: sslkit.callbacks.ScoreMonitor` to trainer.callbacks and train again. They "

@@ -15,7 +15,7 @@ from sslkit.evaluation.held_out import held_out_rows
 from sslkit.evaluation.metrics import top1_hits
 from sslkit.evaluation.usable import check_classes, usable_rows
 from sslkit.functional.checks import check_temperature
-from sslkit.functional.knn import nearest_rows, vote_weights
+from sslkit.functional.knn import nearest_neighbours, vote_weights
 from sslkit.seeding import counter_generator
 
 GRID = (1, 5, 10, 20, 50, 100, 200)
@@ -142,7 +142,7 @@ def _predict(
     # One more, as each finds itself.
     wanted = counts[-1] + (itself is not None)
     start = 0
-    for cosine, index in nearest_rows(queries.to(bank.device), bank, k=wanted, chunk=chunk):
+    for cosine, index in nearest_neighbours(queries.to(bank.device), bank, k=wanted, chunk=chunk):
         if itself is not None:
             own = itself[start : start + len(index)].to(index.device)
             cosine, index = _without(own, cosine, index)

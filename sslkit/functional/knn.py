@@ -76,7 +76,7 @@ def knn_scores(
         raise ValueError(f"knn_scores() needs k of at least 1, got k={counts}.")
     _check_labels(queries, bank, labels, num_classes)
     parts: dict[int, list[Tensor]] = {count: [] for count in counts}
-    for cosine, index in nearest_rows(queries, bank, k=max(counts), chunk=chunk):
+    for cosine, index in nearest_neighbours(queries, bank, k=max(counts), chunk=chunk):
         weight = vote_weights(cosine, temperature)
         owner = labels[index].long()
         for count, part in parts.items():
@@ -86,7 +86,7 @@ def knn_scores(
     return scores[k] if isinstance(k, int) else scores
 
 
-def nearest_rows(
+def nearest_neighbours(
     queries: Tensor, bank: Tensor, *, k: int, chunk: int = 512
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The k bank rows of highest cosine to each query, one chunk of queries after another.

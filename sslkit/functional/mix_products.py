@@ -16,7 +16,13 @@ _PIECE = 8192
 
 
 def pair_mix_products(
-    near: Tensor, bank: Tensor, hard: Tensor, pair: Tensor, weight: Tensor
+    near: Tensor,
+    bank: Tensor,
+    hard: Tensor,
+    pair: Tensor,
+    weight: Tensor,
+    *,
+    squares: Tensor | None = None,
 ) -> Tensor:
     """Dot products of anchors with their `mix_pairs`, from those with the hard rows.
 
@@ -30,6 +36,7 @@ def pair_mix_products(
         hard: (N, H) int64, rows of the bank.
         pair: (2, N, S) int64, columns of ``hard``.
         weight: (N, S), α of the first.
+        squares: (K,) dot products of the bank's rows with themselves; None computes them.
 
     Returns:
         (N, S) dot products.
@@ -41,7 +48,7 @@ def pair_mix_products(
     check_pairs_of(hard, pair, weight)
     with torch.no_grad(), torch.autocast(bank.device.type, enabled=False):
         first, second = (hard.gather(1, column).flatten() for column in pair)
-        squares = torch.linalg.vecdot(bank, bank)
+        squares = torch.linalg.vecdot(bank, bank) if squares is None else squares
         other = 1 - weight
         length = (
             weight.square() * squares[first].view_as(weight)
@@ -54,7 +61,14 @@ def pair_mix_products(
 
 
 def query_mix_products(
-    q: Tensor, near: Tensor, bank: Tensor, hard: Tensor, index: Tensor, weight: Tensor
+    q: Tensor,
+    near: Tensor,
+    bank: Tensor,
+    hard: Tensor,
+    index: Tensor,
+    weight: Tensor,
+    *,
+    squares: Tensor | None = None,
 ) -> Tensor:
     """Dot products of anchors with their `mix_queries`, from those with the hard rows.
 
@@ -68,6 +82,7 @@ def query_mix_products(
         hard: (N, H) int64, rows of the bank.
         index: (N, S) int64, columns of ``hard``.
         weight: (N, S), β of the anchor.
+        squares: (K,) dot products of the bank's rows with themselves; None computes them.
 
     Returns:
         (N, S) dot products.
@@ -82,7 +97,8 @@ def query_mix_products(
         own = torch.linalg.vecdot(q, q.detach())[:, None]
         product = near.gather(1, index)
         with torch.no_grad():
-            squares, other = torch.linalg.vecdot(bank, bank), 1 - weight
+            squares = torch.linalg.vecdot(bank, bank) if squares is None else squares
+            other = 1 - weight
             length = (
                 weight.square() * own
                 + other.square() * squares[hard.gather(1, index)]

@@ -140,9 +140,12 @@ def _make(pairs: Pairs, log_strength: float) -> Pairs:
     if mixes is None:
         return pairs
     rows = max(1, _SCORES // max(1, len(pairs.bank)))
+    bank = pairs.bank.detach()
+    with torch.autocast(bank.device.type, enabled=False):
+        squares = torch.linalg.vecdot(bank, bank)  # once, for all anchors
     made = torch.cat(
         [
-            _products(pairs, mixes, slice(begin, begin + rows))
+            _products(pairs, mixes, slice(begin, begin + rows), squares)
             for begin in range(0, len(pairs.query), rows)
         ]
     )
@@ -154,7 +157,7 @@ def _make(pairs: Pairs, log_strength: float) -> Pairs:
     )
 
 
-def _products(pairs: Pairs, mixes: Mixes, part: slice) -> Tensor:
+def _products(pairs: Pairs, mixes: Mixes, part: slice, squares: Tensor) -> Tensor:
     """Dot products (n, S+S') of some anchors with their mixes."""
     query, bank = pairs.query[part], pairs.bank.detach()
     with torch.autocast(query.device.type, enabled=False):
@@ -165,9 +168,17 @@ def _products(pairs: Pairs, mixes: Mixes, part: slice) -> Tensor:
             ranked = ranked.masked_fill(~pairs.mask[part], -torch.inf)
         _, hard = hardest_columns(ranked, min(mixes.hardest, len(bank)))
         near = scores.gather(1, hard)
-    between = pair_mix_products(near, bank, hard, mixes.pair[:, part], mixes.pair_weight[part])
+    between = pair_mix_products(
+        near, bank, hard, mixes.pair[:, part], mixes.pair_weight[part], squares=squares
+    )
     towards = query_mix_products(
-        query, near, bank, hard, mixes.query_index[part], mixes.query_weight[part]
+        query,
+        near,
+        bank,
+        hard,
+        mixes.query_index[part],
+        mixes.query_weight[part],
+        squares=squares,
     )
     return torch.cat([between, towards], dim=1)
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sslkit.functional.knn import knn_scores, nearest_rows
+from sslkit.functional.knn import knn_scores, nearest_neighbours
 
 
 def example(queries: int = 7, bank: int = 23, width: int = 5, classes: int = 4):
@@ -53,7 +53,7 @@ def test_neighbours_come_in_chunks_and_nearest_first():
     queries, bank, _ = example()
     cosines = torch.nn.functional.cosine_similarity(queries.unsqueeze(1), bank, dim=2)
     expected = cosines.topk(6, dim=1)
-    parts = list(nearest_rows(queries, bank, k=6, chunk=3))
+    parts = list(nearest_neighbours(queries, bank, k=6, chunk=3))
     assert [len(index) for _, index in parts] == [3, 3, 1]
     torch.testing.assert_close(torch.cat([cosine for cosine, _ in parts]), expected.values)
     assert torch.equal(torch.cat([index for _, index in parts]), expected.indices)
@@ -62,7 +62,7 @@ def test_neighbours_come_in_chunks_and_nearest_first():
 def test_rows_of_zeros_have_cosine_zero():
     queries, bank, _ = example()
     queries[0], bank[2] = 0, 0
-    (cosine, index), *_ = nearest_rows(queries, bank, k=23)
+    (cosine, index), *_ = nearest_neighbours(queries, bank, k=23)
     assert torch.equal(cosine[0], torch.zeros(23, dtype=torch.float64))
     assert (cosine[index == 2] == 0).all()
     assert cosine.isfinite().all()
