@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sslkit.configs.values import LOADER
+from sslkit import plain_yaml
 from sslkit.predictions import FILE as PREDICTIONS
 from sslkit.predictions import Predictions, read_predictions
 from sslkit.run_names import has_any
@@ -99,7 +99,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         return {}
     try:
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=LOADER)
+        found = json.loads(text) if path.suffix == ".json" else plain_yaml.load(text)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read ({error}): move it away.") from error
     if not isinstance(found, dict):

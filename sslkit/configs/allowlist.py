@@ -23,6 +23,7 @@ from sslkit.configs.files import named_file, text_of
 from sslkit.configs.refusals import COPIES, DOTTED, ImportRefused, why_refused
 from sslkit.configs.roles import allowed_paths
 from sslkit.configs.values import Value, config_values, nodes_of, option_values, read_nodes
+from sslkit.plain_yaml import NestedTooDeeply
 
 # Text that no type reads as an import path, although it may look like one.
 _FILE_SUFFIXES = frozenset(
@@ -109,8 +110,8 @@ def _check(config: Any, keys: tuple[str, ...], source: _Source) -> None:
     try:
         for value in config_values(config, keys):
             _check_value(value, source)
-    except RecursionError:
-        raise ValueError(f"{source.where} is nested too deeply to be a config.") from None
+    except NestedTooDeeply as error:
+        raise ValueError(f"{source.where} is {error}.") from None
 
 
 def _check_value(value: Value, source: _Source) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
+from sslkit import plain_yaml
 from sslkit.configs.finding import shipped_recipe
-from sslkit.configs.values import LOADER, read_nodes
+from sslkit.configs.values import read_nodes
 
 KEY = "extends"
 _LONGEST = 8  # files
@@ -53,12 +54,12 @@ def merged_config(path: Path | str) -> dict[str, Any]:
         ValueError: As `lineage`, or if a file is not a mapping of plain data.
     """
     merged: dict[str, Any] = {}
-    try:
-        for file in reversed(lineage(path)):
-            merged.pop("recipe", None)
+    for file in reversed(lineage(path)):
+        merged.pop("recipe", None)
+        try:
             merged = _merge(merged, _load(file), {})
-    except RecursionError:
-        raise ValueError(f"{path} is nested too deeply to be a config.") from None
+        except plain_yaml.NestedTooDeeply as error:
+            raise ValueError(f"{file} is {error}.") from None
     merged.pop(KEY, None)
     return merged
 
@@ -120,7 +121,7 @@ def _named(name: str, folder: Path, where: str) -> Path:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
+        config = plain_yaml.load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not plain YAML: {error}") from error
     if not isinstance(config, dict):
@@ -128,7 +129,9 @@ def _load(path: Path) -> dict[str, Any]:
     return config
 
 
-def _merge(old: Any, new: Any, done: dict[tuple[int, int], Any]) -> Any:
+def _merge(old: Any, new: Any, done: dict[tuple[int, int], Any], depth: int = 0) -> Any:
+    if depth > plain_yaml.DEEPEST:  # two aliases, each inside itself
+        raise plain_yaml.NestedTooDeeply
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     classes = old.get("class_path"), new.get("class_path")
@@ -139,6 +142,6 @@ def _merge(old: Any, new: Any, done: dict[tuple[int, int], Any]) -> Any:
     if place not in done:
         done[place] = {
             **old,
-            **{key: _merge(old.get(key), value, done) for key, value in new.items()},
+            **{key: _merge(old.get(key), value, done, depth + 1) for key, value in new.items()},
         }
     return done[place]

@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-# What the parser of configs reads with, so that nothing has two readings.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from sslkit import plain_yaml
 
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}"
@@ -47,10 +46,12 @@ def read_nodes(path: Path) -> yaml.Node | None:
     """A YAML file as nodes: parsed but not turned into objects, so that lines and tags are there.
 
     Raises:
-        ValueError: If the file is not text or not one YAML document; says where.
+        ValueError: If the file is not text, not one YAML document or nested too deeply; says where.
     """
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
+        return plain_yaml.compose(path.read_text(encoding="utf-8"))
+    except plain_yaml.NestedTooDeeply as error:
+        raise ValueError(f"{path} is {error}.") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file in UTF-8, so it is no config.") from error
     except yaml.MarkedYAMLError as error:
@@ -75,9 +76,13 @@ def repeated_keys(node: yaml.Node | None, keys: tuple[str, ...] = ()) -> Iterato
 
 
 def nodes_of(text: str) -> yaml.Node | None:
-    """A text as YAML nodes, or None when it is empty or not YAML."""
+    """A text as YAML nodes, or None when it is empty or not YAML.
+
+    Raises:
+        NestedTooDeeply: If it has too many levels to be looked at.
+    """
     try:
-        return yaml.compose(text, Loader=LOADER)
+        return plain_yaml.compose(text)
     except yaml.YAMLError:
         return None
 
@@ -93,7 +98,12 @@ def config_values(config: Any, keys: tuple[str, ...] = ()) -> Iterator[Value]:
 
     Yields:
         Text values in their order; of nodes also every scalar and every unusual tag.
+
+    Raises:
+        NestedTooDeeply: If it is inside itself, or has as many levels as if it were.
     """
+    if len(keys) > plain_yaml.DEEPEST:
+        raise plain_yaml.NestedTooDeeply
     if isinstance(config, yaml.Node):
         yield from _of_node(config, keys, set())
     elif isinstance(config, str):
@@ -135,6 +145,8 @@ def option_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _of_node(
     node: yaml.Node, keys: tuple[str, ...], seen: set[tuple[int, str, str]]
 ) -> Iterator[Value]:
+    if len(keys) > plain_yaml.DEEPEST:  # text in text adds to the levels of each
+        raise plain_yaml.NestedTooDeeply
     line = node.start_mark.line + 1
     if node.tag not in _PLAIN_TAGS:
         yield Value(keys, node.tag, line, tag=node.tag)

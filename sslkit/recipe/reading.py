@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from sslkit import plain_yaml
 from sslkit.card import Card, load_card
 from sslkit.configs.allowlist import check_file
 from sslkit.configs.extends import merge_extended, merged_config
 from sslkit.configs.finding import find_recipe
-from sslkit.configs.values import LOADER
 from sslkit.fit import FitCLI, parse
 
 # A source that needs nothing, in place of one that is not given or must not be opened.
@@ -68,7 +66,7 @@ class RecipeReader:
         if wants_data:
             arguments.append(f"--data.source={NO_DATA}")
         parsed = parse(self.parser, arguments)
-        config = yaml.load(self.parser.dump(parsed), Loader=LOADER)
+        config = plain_yaml.load(self.parser.dump(parsed))
         config.pop("recipe", None)
         if wants_data:
             del config["data"]["source"]
