@@ -4,6 +4,7 @@ N anchors, K rows in the bank.
 """
 
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from sslkit.functional.selection import false_negatives, hardest_mask
@@ -17,7 +18,8 @@ class HardNegativeFilter(Plugin):
 
     Nearest by the dot product, of the rows that are negatives still; ties are broken somehow, so
     that the number is exact. Negatives of an anchor's own, mixed ones for example, stay. While a
-    schedule ramps, the number falls from all to ``keep`` in proportion to the strength.
+    schedule ramps, the number falls from all to ``keep`` in proportion to the strength. A number
+    that is not below that of the rows warns once, as nothing can fall away.
 
     Args:
         keep: How many as a whole number of at least 1, or which share of each anchor's negatives
@@ -37,6 +39,7 @@ class HardNegativeFilter(Plugin):
                 f"which share of them (a fraction above 0, at most 1.0), got {keep!r}."
             )
         self.keep = keep
+        self._warned = False
 
     def forward(self, pairs: Pairs) -> Pairs:
         """Narrow the mask; the very same pairs where nothing can fall away.
@@ -45,6 +48,12 @@ class HardNegativeFilter(Plugin):
             pairs: Embeddings in at least float32.
         """
         size = len(pairs.bank)
+        if isinstance(self.keep, int) and self.keep >= size and not self._warned:
+            self._warned = True
+            rank_zero_warn(
+                f"HardNegativeFilter(keep={self.keep}) changes nothing: there are {size} rows to "
+                "choose from. Use a smaller number, or a share such as keep=0.5."
+            )
         most, count = shrink(size, pairs.mask, self.keep, self.strength)
         if most >= size:
             return pairs

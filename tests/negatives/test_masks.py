@@ -1,4 +1,5 @@
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -57,6 +58,17 @@ def test_keeping_all_changes_nothing(keep: int | float) -> None:
     assert HardNegativeFilter(keep=keep)(pairs) is pairs
     batch = batch_pairs()
     assert HardNegativeFilter(keep=keep)(batch) is batch
+
+
+def test_a_number_that_takes_nothing_away_is_said_once() -> None:
+    plugin, pairs = HardNegativeFilter(keep=12), queue_pairs()
+    with pytest.warns(UserWarning, match=r"keep=12\) changes nothing: there are 12 rows"):
+        plugin(pairs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plugin(pairs)
+        for keep in (11, 1.0):
+            HardNegativeFilter(keep=keep)(pairs)
 
 
 def test_more_than_an_anchor_has_keeps_what_it_has() -> None:
