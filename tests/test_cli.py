@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import wandb
 import yaml
 from PIL import Image
 
@@ -251,6 +252,7 @@ def test_wandb_by_one_flag_and_offline_without_a_login(here, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(here))
     assert main(["fit", "--config", "tiny.yaml", "--wandb", "true"]) == 0
+    wandb.finish()  # as the end of the process does; until then another process is writing
     (log,) = here.glob("runs/tiny/wandb/offline-run-*/run-*.wandb")
     assert b"train/loss" in log.read_bytes()
     assert (here / "runs/tiny/version_0/metrics.csv").is_file()
