@@ -42,9 +42,15 @@ def compose(text: str) -> yaml.Node | None:
 
 def _check_depth(text: str) -> None:
     depth = 0
-    # Events come one by one from a parser that keeps its own stack; the composer recurses.
-    for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise NestedTooDeeply
+    try:
+        # Events come one by one from a parser that keeps its own stack; the composer recurses.
+        for event in yaml.parse(text, Loader=_LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise NestedTooDeeply
+    except yaml.scanner.ScannerError as error:
+        # The C library reads ahead, and newer ones refuse 1,000 levels before the first event.
+        if "maximum nesting depth" in str(error.problem):
+            raise NestedTooDeeply from error
+        raise
