@@ -12,13 +12,13 @@ knn     10,000 queries, 50,000 rows of width 512, k = 200: `knn_scores`, and the
         lightly, which gets rows of length one and need not normalise. In turns in one process; the
         memory of each beyond its inputs in a process of its own.
 cache   A memory-mapped file of IMAGES x 512 float32, 100 classes, in FOLDER (a temporary one by
-        default; 2 GB): `linear_sweep` with its 20 heads and `knn_grid` of 1,000 images, each in a
-        process of its own. Peak resident memory, the mapped pages included, and time.
+        default; 2 GB): `linear_sweep` with its 20 heads, `knn_grid` of 1,000 images, and the quick
+        protocol (of so many features without logistic regression), each in a process of its own.
+        Peak resident memory, the mapped pages included, and time.
 
-The parts are written to the records `evaluation.<part>.json`: ``setting``; then ``forms`` with
-``seconds`` (of every round), ``ratio`` (median of the rounds, to the first form) and
-``ratio_quartiles``, and for kNN ``extra_MiB`` and ``memory_ratio``; or ``probes`` with ``seconds``,
-``peak_MiB`` and ``figure``. Memory is measured on Linux only. Needs the extra `benchmarks`.
+Records `evaluation.<part>.json`: ``setting``; then ``forms`` with ``seconds`` (of every round),
+``ratio`` (median of the rounds, to the first form), ``ratio_quartiles``, for kNN ``extra_MiB`` and
+``memory_ratio``; or ``probes``. Memory is measured on Linux only. Needs the extra `benchmarks`.
 """
 
 import argparse
@@ -39,7 +39,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sslkit.evaluation import Features, Head, knn_grid, linear_sweep
+from sslkit.evaluation import Features, Head, Plan, evaluate_features, knn_grid, linear_sweep
 from sslkit.evaluation.head_training import train_heads
 from sslkit.evaluation.sweep import HEADS
 from sslkit.functional import knn_scores
@@ -86,17 +86,12 @@ def measure_sweep(rounds: int, threads: int) -> None:
     records.write("evaluation.sweep", {"setting": SWEEP | {"threads": threads}, "forms": forms})
 
 
-def knn_inputs(setting: dict[str, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries and bank, raw rows, and the bank's labels."""
-    bank = made_features(setting["bank"], setting["classes"], seed=1)
-    queries = made_features(setting["queries"], setting["classes"], seed=2)
-    return queries.features, bank.features, bank.labels
-
-
 def knn_form(name: str, setting: dict[str, int]) -> Callable[[], Tensor]:
     """The predicted classes by lightly's function or by ours."""
-    queries, bank, labels = knn_inputs(setting)
     classes, k = setting["classes"], setting["k"]
+    made = made_features(setting["bank"], classes, seed=1)
+    bank, labels = made.features, made.labels
+    queries = made_features(setting["queries"], classes, seed=2).features
     if name == "lightly":
         # Here, since it would add to the memory of the processes that do without it.
         from lightly.utils.benchmarking import knn_predict
@@ -151,7 +146,7 @@ def measure_cache(images: int, folder: Path, threads: int) -> None:
     features.flush()
     np.save(folder / "labels.npy", labels)
     probes = {}
-    for probe in ("linear_sweep", "knn_grid"):
+    for probe in ("linear_sweep", "knn_grid", "quick protocol"):
         found = in_own_process("--probe", probe, "--folder", str(folder), threads=threads)
         probes[probe] = found
         print(f"{probe:24s} {found['seconds']:.0f} s, peak {found['peak_MiB']:.0f} MiB")
@@ -164,14 +159,19 @@ def probe_cache(probe: str, folder: Path) -> dict[str, float]:
     # Copy on write, as torch takes no read-only memory; nothing is written.
     mapped = torch.from_numpy(np.load(folder / "features.npy", mmap_mode="c"))
     train = Features(mapped, torch.from_numpy(np.load(folder / "labels.npy")))
+    images = CACHE["sweep_test_images" if probe == "linear_sweep" else "knn_test_images"]
+    test = made_features(images, CACHE["classes"], seed=-1)
     begin = time.perf_counter()
     if probe == "linear_sweep":
-        test = made_features(CACHE["sweep_test_images"], CACHE["classes"], seed=-1)
         figure = linear_sweep(train, test, seed=0, epochs=CACHE["epochs"]).figure
-    else:
-        test = made_features(CACHE["knn_test_images"], CACHE["classes"], seed=-1)
+    elif probe == "knn_grid":
         result = knn_grid(train, test, seed=0)
         figure = result.accuracy[result.chosen]
+    else:
+        scores = evaluate_features(
+            train, test, seed=0, plan=Plan(sweep=True, epochs=CACHE["epochs"])
+        )
+        figure = scores.figures()["sweep"]
     seconds = time.perf_counter() - begin
     return {"seconds": seconds, "peak_MiB": status("VmHWM"), "figure": figure}
 
@@ -189,7 +189,8 @@ def compare(forms: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[
     found = {}
     for form, taken in seconds.items():
         ratios = [own / base for own, base in zip(taken, first, strict=True)]
-        spread = statistics.quantiles(ratios, n=4) if rounds > 1 else ratios * 3
+        several = ratios if rounds > 1 else ratios * 2
+        spread = statistics.quantiles(several, n=4, method="inclusive")
         found[form] = {"seconds": taken, "ratio": spread[1], "ratio_quartiles": spread[::2]}
         print(
             f"{form:24s} {statistics.median(taken):.2f} s, {spread[1]:.2f}x "
@@ -234,8 +235,8 @@ def main() -> None:
         print(json.dumps(probe_cache(options.probe, options.folder)))
         return
     parts = options.parts.split(",")
-    if unknown := set(parts) - {"sweep", "knn", "cache"}:
-        parser.error(f"there is no part {sorted(unknown)[0]}")
+    for unknown in set(parts) - {"sweep", "knn", "cache"}:
+        parser.error(f"there is no part {unknown}")
     if "sweep" in parts:
         measure_sweep(options.rounds, options.threads)
     if "knn" in parts:

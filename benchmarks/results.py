@@ -8,11 +8,16 @@ import re
 from pathlib import Path
 
 import results_decay
+import results_evaluation
+import results_fuzz
 import results_methods
 import results_negatives
 import results_plugins
+import results_protocol
 import results_quickstart
 import results_speed
+import results_startup
+import results_views
 import score_curves
 
 HERE = Path(__file__).parent
@@ -27,12 +32,17 @@ def results() -> str:
     """The text of RESULTS.md."""
     sections = [
         results_speed.section(),
+        results_views.section(),
         results_methods.section(),
         results_methods.batch_section(),
         results_decay.section(),
         results_plugins.section(),
         results_negatives.section(),
+        results_evaluation.section(),
+        results_protocol.section(),
         results_quickstart.section(),
+        results_startup.section(),
+        results_fuzz.section(),
     ]
     return "\n".join([TITLE, *filter(None, sections)])
 

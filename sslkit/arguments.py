@@ -19,6 +19,7 @@ such as the config.yaml of an earlier run. Later options win over earlier ones.
   --model.encoder.name NAME      any timm model
   --model.encoder.small_images true    a stem for images of at most 64 pixels
   --model.views.size N           side of the views that the encoder sees
+  --model.checkpoint FILE        what a linear probe or a fine-tuning starts from
   --trainer.max_epochs N         length of the run
   --trainer.precision 32-true    or bf16-mixed
   --trainer.default_root_dir DIR where runs go (default: runs/<recipe>)
@@ -85,38 +86,6 @@ def resolve_configs(arguments: Sequence[str]) -> list[str]:
     if is_config:
         raise ValueError("--config needs a file or a recipe's name, such as --config quickstart.")
     return resolved
-
-
-def evaluate_parser() -> Parser:
-    """The options of ``sslkit evaluate``."""
-    parser = Parser(
-        prog="sslkit evaluate",
-        description="Score a checkpoint's frozen features: kNN and a linear probe, beside a random "
-        "initialisation.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
-    parser.add_argument(
-        "--data",
-        help="labelled images: a folder with train/ and test/, a .npz, `quickstart`, or a YAML "
-        "file with a data: section (default: what the run was trained on)",
-    )
-    parser.add_argument("--train_images", type=int, help="use so many of the training images")
-    parser.add_argument("--test_images", type=int, help="use so many of the test images")
-    parser.add_argument("--batch_size", type=int, default=256, help="images at once (256)")
-    parser.add_argument("--seed", type=int, default=0, help="of the probe and the random row (0)")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
-    parser.add_argument(
-        "--out", help="folder to write to (default: the run's; with --data, one of its own in it)"
-    )
-    parser.add_argument(
-        "--pictures",
-        metavar="DIR",
-        help="also draw, into this folder: nearest neighbours, t-SNE, feature maps, the confusion "
-        "matrix and the spectrum of the features",
-    )
-    parser.add_argument("--trust", action="append", default=[], help="a module the data may name")
-    return parser
 
 
 def embed_parser() -> Parser:
@@ -192,6 +161,34 @@ def compare_parser() -> Parser:
     return parser
 
 
+def reproduce_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of ``sslkit reproduce``; after ``--`` come options of ``sslkit fit``."""
+    parser = Parser(
+        prog="sslkit reproduce",
+        usage="sslkit reproduce [-h] [--data PATH] [--out DIR] [--trust MODULE] NAME_FILE_OR_PACK "
+        "[-- OPTION ...]",
+        description="Run a recipe and its evaluation, and compare with the figures on its card. "
+        "Exit code: 0 within the card's tolerance, 3 below it, 4 where the card has no figures to "
+        "compare with.",
+        epilog="After -- come options of fit for what the recipe leaves open or your machine "
+        "lacks: -- --model.checkpoint FILE",
+        allow_abbrev=False,
+    )
+    parser.add_argument("recipe", metavar="NAME_FILE_OR_PACK", help="what to run")
+    parser.add_argument(
+        "--data", metavar="PATH", help="images in place of the recipe's: a folder or a .npz"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", help="the run and reproduce.json (runs/reproduce/<recipe>)"
+    )
+    parser.add_argument("--trust", action="append", default=[], help="a module it may name")
+    given = list(arguments)
+    split = given.index("--") if "--" in given else len(given)
+    options = parser.parse_args(given[:split])
+    options.options = given[split + 1 :]
+    return options
+
+
 def scores_parser() -> Parser:
     """The options of ``sslkit scores``."""
     parser = Parser(
@@ -209,4 +206,30 @@ def scores_parser() -> Parser:
         metavar="FILE",
         help="the picture, .png, .pdf or .svg (scores.png)",
     )
+    return parser
+
+
+def views_parser() -> Parser:
+    """The options of ``sslkit views``."""
+    parser = Parser(
+        prog="sslkit views",
+        description="Draw some of a recipe's training images beside their views, with what was "
+        "drawn for each, so that you see what the network sees.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--recipe", required=True, metavar="NAME_OR_FILE", help="whose views, and whose images"
+    )
+    parser.add_argument(
+        "--data", metavar="PATH", help="images in place of the recipe's: a folder or a .npz"
+    )
+    parser.add_argument("--images", type=int, default=6, help="how many images (6)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    parser.add_argument(
+        "--out",
+        default="views.png",
+        metavar="FILE",
+        help="the picture, .png, .pdf or .svg (views.png)",
+    )
+    parser.add_argument("--trust", action="append", default=[], help="a module it may name")
     return parser

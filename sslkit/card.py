@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -13,6 +14,7 @@ from sslkit import plain_yaml
 
 CARD_VERSION = 1
 
+_PART = re.compile(r"[\w.,+=-](?:[\w .,+=-]*[\w.,+=-])?")
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
@@ -28,7 +30,7 @@ class Figure:
         tolerance: How far a run may fall below ``value``, in percentage points. None: not known.
 
     Raises:
-        ValueError: If ``value`` is not in [0, 100].
+        ValueError: If ``value`` or ``tolerance`` is not in [0, 100].
     """
 
     metric: str
@@ -40,6 +42,11 @@ class Figure:
     def __post_init__(self) -> None:
         if not 0 <= self.value <= 100:
             raise ValueError(f"value of {self.metric} is a percentage (0 to 100), got {self.value}")
+        if self.tolerance is not None and not 0 <= self.tolerance <= 100:
+            raise ValueError(
+                f"tolerance of {self.metric} is in percentage points (0 to 100), got "
+                f"{self.tolerance}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +67,15 @@ class Card:
         devices: How many processes the figures need, each with ``data.batch_size`` images. None:
             one, or as many as ``trainer.devices`` says.
         hardware: What a measured run ran on.
-        minutes: How long that took, from start to the evaluation table.
+        minutes: How long that took: of a shipped recipe from the command to the evaluation table,
+            of a shared run its training.
         sslkit: The version that measured it.
+        changed: Settings in which this differs from the recipe whose name it bears. Figures are
+            then of this file's own runs, or there are none.
 
     Raises:
-        ValueError: If the status promises what the card does not have, the version is not known, or
-            there is less than one device.
+        ValueError: If the status promises what the card does not have, the version is not known,
+            the name leads out of a folder, or there is less than one device.
     """
 
     name: str
@@ -81,8 +91,15 @@ class Card:
     hardware: str | None = None
     minutes: float | None = None
     sslkit: str | None = None
+    changed: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
+        parts = self.name.split("/")  # runs go to a folder of this name
+        if not all(_PART.fullmatch(part) and part.strip(".") for part in parts):
+            raise ValueError(
+                f"name is the recipe's path in a folder of recipes, like small/moco, and of "
+                f"letters, digits, spaces and -_.,+=, got {self.name!r}"
+            )
         if not 1 <= self.version <= CARD_VERSION:
             raise ValueError(
                 f"version is that of the card's schema, and this sslkit knows up to {CARD_VERSION},"
@@ -104,6 +121,11 @@ class Card:
                 "what is missing, or set the status to untested"
             )
 
+    def plain(self) -> dict[str, Any]:
+        """The card as a recipe has it: plain values, without what it leaves open."""
+        card = _said(dataclasses.asdict(self))
+        return card | ({"expected": [_said(f) for f in card["expected"]]} if self.expected else {})
+
 
 def load_card(path: Path | str) -> Card | None:
     """The card of a recipe, or None of a config that has none.
@@ -114,14 +136,31 @@ def load_card(path: Path | str) -> Card | None:
     """
     try:
         config = plain_yaml.load(Path(path).read_text(encoding="utf-8"))
-    except plain_yaml.NestedTooDeeply as error:
+    except plain_yaml.Unbounded as error:
         raise ValueError(f"{path} is {error}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
+    return card_of(config, str(path))
+
+
+def card_of(config: Any, where: str) -> Card | None:
+    """The card in a config that has been read, or None.
+
+    Args:
+        config: As plain data.
+        where: What messages call it: a file's name.
+
+    Raises:
+        ValueError: As `load_card`.
+    """
     if not isinstance(config, dict):
-        raise ValueError(f"{path} is not a config: it must be a YAML mapping of options.")
+        raise ValueError(f"{where} is not a config: it must be a YAML mapping of options.")
     card = config.get("recipe")
-    return None if card is None else _record(Card, card, f"{path}: recipe")
+    return None if card is None else _record(Card, card, f"{where}: recipe")
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value not in (None, [])}
 
 
 def _record(cls: type, given: Any, where: str) -> Any:
@@ -163,4 +202,6 @@ def _value(kind: Any, given: Any, where: str) -> Any:
     accepted = (int, float) if kind is float else kind
     if not isinstance(given, accepted) or isinstance(given, bool):
         raise ValueError(f"{where} must be {_KINDS[kind]}, got {given!r}.")
+    if kind is str and not all(c.isprintable() or c in "\n\t" for c in given):
+        raise ValueError(f"{where} has characters that no terminal should print: {given!r}.")
     return given

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sslkit._version import __version__
 from sslkit.arguments import (
@@ -15,17 +16,19 @@ from sslkit.arguments import (
     Parser,
     compare_parser,
     embed_parser,
-    evaluate_parser,
     export_parser,
+    reproduce_options,
     resolve_configs,
     scores_parser,
     take_trusted,
+    views_parser,
 )
 from sslkit.configs.extends import merge_extended
-from sslkit.configs.finding import list_recipes
+from sslkit.configs.finding import list_recipes, user_recipes
+from sslkit.evaluate_arguments import evaluate_parser
 from sslkit.recipe.copying import copy_recipe
 from sslkit.recipe.listing import print_recipes, recipe_rows
-from sslkit.recipe.options import recipe_parser
+from sslkit.recipe.options import ACTIONS, recipe_parser
 from sslkit.recipe.schema import schema_text
 
 _DESCRIPTION = """\
@@ -36,9 +39,11 @@ commands:
   evaluate   score a checkpoint: sslkit evaluate CHECKPOINT [--data FOLDER]
   embed      write features for other tools: sslkit embed CHECKPOINT --data FOLDER --out FILE
   export     the encoder for timm, ONNX, ...: sslkit export CHECKPOINT --to timm --out FILE
+  views      draw what the network sees: sslkit views --recipe NAME --out grid.png
   scores     draw recorded scores of runs together: sslkit scores RUN [RUN ...]
   compare    settings, costs and figures of runs beside each other: sslkit compare RUN [RUN ...]
-  recipe     list, show, check, diff and copy recipes: sslkit recipe list
+  recipe     list, show, check, diff, copy, pack and add recipes: sslkit recipe list
+  reproduce  run a recipe and compare with its card: sslkit reproduce NAME
   completion for your shell: eval "$(sslkit completion)"
 
 `sslkit fit --help`, `sslkit evaluate --help` and `sslkit scores --help` say more.
@@ -145,6 +150,14 @@ def _scores(arguments: list[str]) -> int:
     return draw_scores(options)
 
 
+def _views(arguments: list[str]) -> int:
+    options = views_parser().parse_args(arguments)
+    _trust(options.trust)
+    from sslkit.show_views import show_views  # torch, Lightning and matplotlib
+
+    return show_views(options)
+
+
 def _compare(arguments: list[str]) -> int:
     options = compare_parser().parse_args(arguments)
     from sslkit.compare import compare  # rich and numpy
@@ -165,6 +178,12 @@ def _recipe(arguments: list[str]) -> int:
     if options.action == "schema":
         print(schema_text(), end="")
         return 0
+    if options.action == "pack":
+        return _pack(options)
+    if options.action == "add":
+        from sslkit.recipe.adding import add  # numpy, and what reads addresses
+
+        return add(options)
     _trust(options.trust)
     from sslkit.recipe.checking import check_recipes  # torch and Lightning
     from sslkit.recipe.comparing import compare_recipes
@@ -179,6 +198,29 @@ def _recipe(arguments: list[str]) -> int:
     return 0
 
 
+def _pack(options: argparse.Namespace) -> int:
+    import tempfile
+
+    from sslkit.recipe.packing import pack_run, scored_checkpoint  # numpy
+
+    run, out = Path(options.run), options.out and Path(options.out)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = None
+        if options.checkpoint:
+            from sslkit.recipe.pack_weights import encoder_members  # torch
+
+            weights = encoder_members(scored_checkpoint(run), Path(folder))
+        pack_run(run, out, name=options.name, weights=weights)
+    return 0
+
+
+def _reproduce(arguments: list[str]) -> int:
+    options = reproduce_options(arguments)
+    from sslkit.reproduce import reproduce  # rich and numpy
+
+    return reproduce(options)
+
+
 def _completion(arguments: list[str]) -> int:
     parser = Parser(
         prog="sslkit completion",
@@ -186,7 +228,7 @@ def _completion(arguments: list[str]) -> int:
         allow_abbrev=False,
     )
     parser.parse_args(arguments)
-    words = " ".join([*_COMMANDS, *list_recipes()])
+    words = " ".join([*_COMMANDS, *ACTIONS, *list_recipes(), *user_recipes()])
     print(f"complete -o default -W {shlex.quote(words)} sslkit")
     return 0
 
@@ -217,9 +259,11 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": _evaluate,
     "embed": _embed,
     "export": _export,
+    "views": _views,
     "scores": _scores,
     "compare": _compare,
     "recipe": _recipe,
+    "reproduce": _reproduce,
     "completion": _completion,
 }
 

@@ -1,8 +1,9 @@
 """``sslkit evaluate``: from a checkpoint and labelled images to a table with its protocol."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -10,55 +11,57 @@ from jsonargparse import ArgumentError, ArgumentParser
 from pytorch_lightning.utilities import rank_zero_info
 from rich.console import Console
 
+from sslkit.best_checkpoint import best_checkpoints
 from sslkit.configs.allowlist import check_imports
 from sslkit.configs.extends import merged_config
 from sslkit.configs.parse_errors import readable
 from sslkit.data import ImageDataModule
-from sslkit.evaluation import (
-    Features,
-    Report,
-    Scores,
-    evaluate_features,
-    extract_features,
-    with_baseline,
-    write_pictures,
-)
+from sslkit.evaluation import Plan, Report
+from sslkit.evaluation.plan import PLANS
+from sslkit.evaluation.protocol_text import BEST
+from sslkit.evaluation.scoring import evaluate_on, splits_to_score
 from sslkit.nn import Encoder, load_encoder
 from sslkit.run_folder import LastCheckpoint, run_of
-
-Fitted = Literal["train", "train_and_held_out"]
-Scored = Literal["test", "val"]
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Score a checkpoint.
 
     Args:
-        options: Of `sslkit.arguments.evaluate_parser`.
+        options: Of `sslkit.evaluate_arguments.evaluate_parser`.
 
     Returns:
         The exit code.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If the data has no labels or does not fit.
+        ValueError: If the data has no labels or does not fit, or an option is out of its range.
     """
+    plan = _plan(options)
     checkpoint = find_checkpoint(Path(options.checkpoint))
     encoder = load_encoder(checkpoint)
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    report = score(
+    run = run_of(checkpoint)
+    folder = run  # with other data, one in it: the run's own score stays
+    if options.data is not None:
+        folder = run / f"evaluation-{Path(options.data).stem}"
+    folder = Path(options.out) if options.out else folder
+    pictures = options.pictures or (folder / "pictures" if plan.details else None)
+    found = evaluate_on(
         encoder,
-        open_data(options, run_of(checkpoint), encoder),
+        open_data(options, run, encoder),
         name=str(checkpoint),
         seed=options.seed,
-        device=device,
+        device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
         limits=(options.train_images, options.test_images),
-        pictures=None if options.pictures is None else Path(options.pictures),
+        plan=plan,
+        best=_best(checkpoint),
+        cache=None if options.no_cache else options.cache or run / "features",
+        keep=pictures is not None,
     )
-    folder = run_of(checkpoint)
-    if options.data is not None:  # the run's own score stays
-        folder = folder / f"evaluation-{Path(options.data).stem}"
-    _show(report, Path(options.out) if options.out else folder)
+    _show(found.report, folder)  # first: what took long is safe
+    if pictures is not None:
+        paths = found.draw(pictures)
+        print(f"Pictures in {pictures}: {', '.join(path.name for path in paths)}.")
     return 0
 
 
@@ -69,7 +72,7 @@ def score_run(trainer: pl.Trainer, data: ImageDataModule) -> None:
         trainer: After ``fit``.
         data: What it was fitted on.
     """
-    if not data.labelled or _splits(data) is None:
+    if not data.labelled or splits_to_score(data) is None:
         why = "there are no labelled images to score" if data.labelled else "there are no labels"
         rank_zero_info(f"The evaluation is left out: {why}.")
         return
@@ -80,75 +83,53 @@ def score_run(trainer: pl.Trainer, data: ImageDataModule) -> None:
     checkpoint = Path(ours[0].best_model_path)
     if checkpoint.is_absolute() and checkpoint.is_relative_to(Path.cwd()):
         checkpoint = checkpoint.relative_to(Path.cwd())
-    encoder = load_encoder(checkpoint)
-    device = trainer.strategy.root_device
-    report = score(encoder, data, name=str(checkpoint), seed=0, device=device)
-    _show(report, run_of(checkpoint))
+    # No cache: this rank is alone here, and gigabytes of features are for who asks for them.
+    found = evaluate_on(
+        load_encoder(checkpoint),
+        data,
+        name=str(checkpoint),
+        seed=0,
+        device=trainer.strategy.root_device,
+        best=_best(checkpoint),
+    )
+    _show(found.report, run_of(checkpoint))
 
 
-def score(
-    encoder: Encoder,
-    data: ImageDataModule,
-    *,
-    name: str,
-    seed: int,
-    device: torch.device | str,
-    limits: tuple[int | None, int | None] = (None, None),
-    pictures: Path | None = None,
-) -> Report:
+def score(encoder: Encoder, data: ImageDataModule, **settings: Any) -> Report:
     """Run the protocol on an encoder's features.
-
-    Scored are the test images; without any, those of a validation split of the data's own; without
-    that, those that were held out of training. Fitted are all other labelled images.
 
     Args:
         encoder: The encoder.
         data: Labelled images.
-        name: What the report calls the checkpoint.
-        seed: Of the held-out part and of the random encoder.
-        device: Where features are extracted.
-        limits: At most so many images to fit and to score; None takes all.
-        pictures: Folder for the pictures of `sslkit.evaluation.write_pictures`; None draws none.
+        **settings: As for `sslkit.evaluation.scoring.evaluate_on`.
 
     Raises:
         ValueError: If a split or its labels are missing.
     """
-    data.setup("test")
-    fitted, scored = _splits(data) or ("train", "test")  # for which the data says what is missing
-    loaders = data.eval_dataloader(fitted, limits[0]), data.eval_dataloader(scored, limits[1])
-    scores: list[Scores] = []
-    kept: list[tuple[Features, Features]] = []
-    for row, candidate in with_baseline(encoder, seed).items():
-        train, test = (extract_features(candidate, loader, device=device) for loader in loaders)
-        scores.append(evaluate_features(train, test, seed=seed, device=device, name=row))
-        if pictures is not None:
-            kept.append((train, test))
-        del train, test  # there may be gigabytes of them
-    if pictures is not None:
-        (train, test), *others = kept
-        paths = write_pictures(
-            pictures,
-            encoder,
-            train=(loaders[0], train),
-            test=(loaders[1], test),
-            scores=scores[0],
-            others={s.encoder: f[1] for s, f in zip(scores[1:], others, strict=True)},
-            classes=data.classes,
-            seed=seed,
-            device=device,
-        )
-        print(f"Pictures in {pictures}: {', '.join(path.name for path in paths)}.")
-    about = {"data": data.description}
-    about |= {"at most train images": limits[0], "at most test images": limits[1]}
-    return Report(checkpoint=name, data=about, scores=scores, seed=seed, split=scored)
+    return evaluate_on(encoder, data, **settings).report
 
 
-def _splits(data: ImageDataModule) -> tuple[Fitted, Scored] | None:
-    """What a probe is fitted on, and what is scored; None without labelled images to score."""
-    scored = data.evaluation_split()
-    if scored is not None:
-        return "train_and_held_out", scored
-    return ("train", "val") if data.labelled and "val" in data.splits() else None
+def _plan(options: argparse.Namespace) -> Plan:
+    """The protocol that the options name, with their changes."""
+    names = ("seeds", "fractions", "shots", "layers")
+    given = {name: getattr(options, name) for name in names}
+    changes = {name: value for name, value in given.items() if value is not None}
+    plan = PLANS[options.protocol]
+    if changes.get("layers"):
+        changes["sweep"] = True  # it is what chooses among layers
+    if all(getattr(plan, name) == value for name, value in changes.items()):
+        return plan
+    return replace(plan, **changes, name=f"{plan.name} with changes")
+
+
+def _best(checkpoint: Path) -> dict[str, Encoder]:
+    """The encoders of a run's best checkpoints, beside its last one, under their rows' names."""
+    if checkpoint.name != "last.ckpt":
+        return {}
+    return {
+        f"{BEST} ({path.name}, by {monitor})": load_encoder(path)
+        for monitor, path in best_checkpoints(checkpoint).items()
+    }
 
 
 def find_checkpoint(path: Path) -> Path:

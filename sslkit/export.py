@@ -9,10 +9,8 @@ from sslkit.evaluate import find_checkpoint
 from sslkit.interchange import RunFacts, Target, export_encoder, model_card, open_target
 from sslkit.nn import Encoder, load_encoder, read_checkpoint
 from sslkit.nn.checkpoint import RECORD
+from sslkit.run_evaluation import current_evaluation
 from sslkit.run_folder import run_of
-
-# How much later than its evaluation a checkpoint may be dated, in seconds, for copied folders.
-_COPYING = 60.0
 
 
 def export(options: argparse.Namespace) -> int:
@@ -60,30 +58,8 @@ def _facts(checkpoint: Path) -> RunFacts:
         method=method if isinstance(method, str) else None,
         version=version if isinstance(version, str) else None,
         recipe=config.read_text(encoding="utf-8") if config.is_file() else None,
-        evaluation=_evaluation(run / "evaluation.json", checkpoint),
+        evaluation=current_evaluation(checkpoint, run, what="card"),
     )
-
-
-def _evaluation(file: Path, checkpoint: Path) -> dict[str, Any] | None:
-    """The run's evaluation, if it is of this checkpoint as it is now."""
-    if not file.is_file():
-        print("The card has no evaluation table: `sslkit evaluate` makes one.")
-        return None
-    try:
-        report = json.loads(file.read_text(encoding="utf-8"))
-        scored = Path(report["checkpoint"]).name
-        _ = [report[n] for n in ("rows", "data", "n_train", "n_test", "split", "num_classes")]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"export: {file} is not an evaluation as `sslkit evaluate` writes it: run that again, "
-            "or remove the file."
-        ) from error
-    later = checkpoint.stat().st_mtime - file.stat().st_mtime
-    if scored != checkpoint.name or later > _COPYING:
-        why = f"is of {scored}" if scored != checkpoint.name else "is older than the checkpoint"
-        print(f"The card has no evaluation table: {file} {why}. `sslkit evaluate` makes one.")
-        return None
-    return report
 
 
 def _files(facts: RunFacts) -> dict[str, str]:

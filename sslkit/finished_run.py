@@ -1,7 +1,6 @@
 """What a run has left in its folder, read without torch: settings, costs, figures, predictions."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,9 @@ from sslkit import plain_yaml
 from sslkit.predictions import FILE as PREDICTIONS
 from sslkit.predictions import Predictions, read_predictions
 from sslkit.run_names import has_any
+from sslkit.settings import settings_of
 
 CONFIG, EVALUATION, COSTS = "config.yaml", "evaluation.json", "costs.json"
-# What describes a run or how it is watched, and changes nothing in it.
-_NO_SETTING = (
-    "recipe",
-    "evaluate",
-    "wandb",
-    "ckpt_path",
-    "trainer.default_root_dir",
-    "trainer.logger",
-    "trainer.enable_progress_bar",
-    "trainer.enable_model_summary",
-    "trainer.log_every_n_steps",
-)
 
 
 @dataclass(frozen=True)
@@ -81,10 +69,10 @@ def read_run(path: Path) -> FinishedRun:
     for name in (CONFIG, COSTS):  # of an evaluation's folder in the run's
         if not files[name].is_file():
             files[name] = folder.resolve().parent / name
-    settings = _parsed(files[CONFIG])
+    config = _parsed(files[CONFIG])
     run = FinishedRun(
         folder=folder,
-        settings=dict(_flat({k: v for k, v in settings.items() if k not in _NO_SETTING}, "")),
+        settings=settings_of(config),
         evaluation=_parsed(files[EVALUATION]),
         predictions=read_predictions(files[PREDICTIONS]) if files[PREDICTIONS].is_file() else {},
         costs=_parsed(files[COSTS]),
@@ -116,38 +104,3 @@ def _check_predictions(run: FinishedRun, path: Path) -> None:
                 f"{path} is of another evaluation than {EVALUATION} beside it ({figure} is "
                 f"{hits.mean():.4f} and {run.figures[figure]:.4f}): run `sslkit evaluate` again."
             )
-
-
-def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every leaf under its path; classes by their name, their arguments below."""
-    if path in _NO_SETTING:
-        return
-    if isinstance(value, dict) and isinstance(value.get("class_path"), str):
-        yield path, value["class_path"].rsplit(".", 1)[-1]
-        for part in ("init_args", "dict_kwargs"):
-            yield from _flat(value.get(part) or {}, path)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        names: list[str] = []
-        for item in value:
-            known = isinstance(item, dict) and isinstance(item.get("class_path"), str)
-            name = item["class_path"].rsplit(".", 1)[-1] if known else "item"
-            names.append(name)
-            # By its class and not its place: another entry before it changes nothing.
-            number = f" {names.count(name)}" if names.count(name) > 1 else ""
-            own = f"{path}.{name}{number}"
-            yield own, "yes" if known else ""
-            arguments = (item.get("init_args") or {}) if known else item
-            yield from _flat(arguments, own) if isinstance(arguments, dict) else ((own, str(item)),)
-    else:
-        yield path, _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
-    return "null" if value is None else str(value)

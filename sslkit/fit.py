@@ -1,30 +1,33 @@
 """``sslkit fit``: LightningCLI behind the import allowlist, with a run folder and a final score."""
 
 import logging
-import netrc
-import os
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import pytorch_lightning as pl
-import yaml
 from jsonargparse import ArgumentError
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_info
 
+from sslkit import plain_yaml
 from sslkit.card import Card
-from sslkit.configs.parse_errors import readable
+from sslkit.classifier_score import score_classifier
+from sslkit.configs.parse_errors import located, readable
 from sslkit.data import ImageDataModule
 from sslkit.evaluate import score_run
+from sslkit.methods.classifier import Classifier
 from sslkit.nn import read_checkpoint
 from sslkit.progress import EpochLines, ProgressBar
+from sslkit.run_card import honest_config
 from sslkit.run_costs import RunCosts
+from sslkit.run_environment import RunEnvironment
 from sslkit.run_folder import AtomicCheckpointIO, LastCheckpoint, RunFolder, WriteConfig
 from sslkit.run_metrics import KeepMetricsWhole
+from sslkit.tracking import TrackConfig, finish_tracking, track_results, with_wandb
+from sslkit.wandb_mode import offline_without_login
 
 
 def fit(arguments: list[str]) -> int:
@@ -40,7 +43,7 @@ def fit(arguments: list[str]) -> int:
         ValueError: If an option is unknown or has a wrong value.
     """
     _quieten()
-    _wandb_offline_without_login()
+    offline_without_login()
     try:
         cli = FitCLI(arguments)
     except SystemExit as done:  # --print_config and the help of a class
@@ -56,16 +59,29 @@ def fit(arguments: list[str]) -> int:
             ckpt_path=str(cli.run.checkpoint) if cli.run.checkpoint else None,
             weights_only=True,
         )
+        folder = trainer.log_dir  # every rank must ask for it
+        rank_zero_info(f"Run folder: {folder}")
+        if trainer.is_global_zero:
+            if cli.config["evaluate"]:
+                _score(cli)
+            track_results(trainer, Path(folder or trainer.default_root_dir))
     except SystemExit:  # Lightning's answer to Ctrl-C
         rank_zero_info("Stopped. The same command with --ckpt_path last goes on from there.")
+        finish_tracking(trainer, exit_code=130)
         return 130
-    rank_zero_info(f"Run folder: {trainer.log_dir}")
-    if cli.config["evaluate"] and trainer.is_global_zero:
-        score_run(trainer, cli.datamodule)
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger) and trainer.is_global_zero:
-            logger.experiment.finish()
+    except BaseException:
+        finish_tracking(trainer, exit_code=1)
+        raise
+    finish_tracking(trainer)
     return 0
+
+
+def _score(cli: "FitCLI") -> None:
+    """A classifier's own figures; of any other method those of its frozen features."""
+    if isinstance(cli.model, Classifier):
+        score_classifier(cli.trainer, cli.model, cli.datamodule)
+    else:
+        score_run(cli.trainer, cli.datamodule)
 
 
 class FitParser(LightningArgumentParser):
@@ -85,7 +101,13 @@ def parse(parser: LightningArgumentParser, arguments: list[str]) -> Any:
     try:
         return parser.parse_args(arguments)
     except ArgumentError as error:
-        raise readable(error, parser.get_defaults().keys()) from error
+        found = readable(error, parser.get_defaults().keys())
+        raise located(found, arguments) from error
+
+
+def resolved(parser: LightningArgumentParser, config: Any) -> str:
+    """A parsed config as text, with every null: one may stand in place of another default."""
+    return parser.dump(config, skip_unset=False)
 
 
 def build(parser: LightningArgumentParser, config: Any) -> Any:
@@ -107,6 +129,7 @@ class FitCLI(LightningCLI):
     run: RunFolder
 
     def __init__(self, arguments: list[str]) -> None:
+        self.arguments = arguments
         super().__init__(
             model_class=pl.LightningModule,
             datamodule_class=ImageDataModule,
@@ -168,11 +191,16 @@ class FitCLI(LightningCLI):
         # The config of a resumed run is the run's: used again, it must start a new one.
         config = self.config.clone()
         config["ckpt_path"] = None
-        text = self.parser.dump(config)
+        text = honest_config(
+            resolved(self.parser, config),
+            self.arguments,
+            lambda arguments: resolved(self.parser, parse(self.parser, arguments)),
+        )
         callbacks = _as_list(settings["callbacks"])
         if settings["enable_checkpointing"] is not False:
             callbacks.append(LastCheckpoint())
-        callbacks += [KeepMetricsWhole(), WriteConfig(text), RunCosts()]
+        callbacks += [KeepMetricsWhole(), WriteConfig(text), RunEnvironment(), RunCosts()]
+        callbacks.append(TrackConfig(plain_yaml.load(text)))
         if settings["enable_progress_bar"] is not False:
             on_terminal = sys.stderr.isatty()
             callbacks.append(ProgressBar() if on_terminal else EpochLines())
@@ -197,14 +225,10 @@ class FitCLI(LightningCLI):
         if configured is False:
             return False
         extra = [] if isinstance(configured, bool) else _as_list(configured)
-        loggers: list[Logger] = [self.run.logger(), *extra]
+        own = self.run.logger()
+        loggers: list[Logger] = [own, *extra]
         if self.config["wandb"]:
-            root = self.run.root
-            root.mkdir(parents=True, exist_ok=True)
-            loggers.append(WandbLogger(project="sslkit", name=root.name, save_dir=str(root)))
-        config = yaml.safe_load(self.parser.dump(self.config))
-        for logger in loggers[1:]:  # the CSV logger's folder has it as config.yaml
-            logger.log_hyperparams(config)
+            loggers = with_wandb(loggers, self.run.root, Path(own.log_dir).name)
         return loggers
 
 
@@ -213,19 +237,6 @@ def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _wandb_offline_without_login() -> None:
-    """Let Weights & Biases write to disk where nobody is logged in, instead of failing."""
-    if "WANDB_MODE" in os.environ or "WANDB_API_KEY" in os.environ:
-        return
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
-    try:
-        logged_in = netrc.netrc().authenticators(host or "") is not None
-    except (OSError, netrc.NetrcParseError):
-        logged_in = False
-    if not logged_in:
-        os.environ["WANDB_MODE"] = "offline"
 
 
 def _quieten() -> None:
@@ -238,6 +249,7 @@ def _quieten() -> None:
         ".*Total length of `list` across ranks is zero",
         ".*smaller than the logging interval",  # KeepMetricsWhole
         "(?s).*(skip_none parameter was deprecated|JsonargparseDeprecationWarning)",  # Lightning
+        ".*module\\(s\\) in eval mode",  # the frozen encoder of a probe
         ".*isinstance\\(treespec, LeafSpec\\)",  # Lightning against a newer torch
     ):
         warnings.filterwarnings("ignore", message)

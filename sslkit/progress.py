@@ -40,7 +40,7 @@ class EpochLines(pl.Callback):
         shown = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name == "train/loss" or "/val_top1" in name
+            if name in ("train/loss", "val/top1", "offline_probe/val_linear") or "/val_top1" in name
         }
         values = "".join(f", {name} {value:.4g}" for name, value in sorted(shown.items()))
         rank_zero_info(line + values)

@@ -1,6 +1,7 @@
 import pytest
 
-from sslkit.arguments import FIT_HELP, Parser, evaluate_parser, resolve_configs, take_trusted
+from sslkit.arguments import FIT_HELP, Parser, resolve_configs, take_trusted
+from sslkit.evaluate_arguments import evaluate_parser
 from sslkit.recipe import find_recipe
 
 

@@ -39,6 +39,14 @@ def test_a_card_is_read_with_its_types(tmp_path: Path) -> None:
     )
 
 
+def test_a_card_as_plain_values_is_the_same_card(tmp_path: Path) -> None:
+    given = {**CARD, "version": 1, "expected": [{**FIGURE, "tolerance": 1.5}], "changed": ["a.b"]}
+    for plain in (given, {**CARD, "version": 1}):
+        card = load_card(write(tmp_path, plain))
+        assert card is not None
+        assert card.plain() == plain
+
+
 def test_a_config_without_a_card_has_none(tmp_path: Path) -> None:
     path = tmp_path / "plain.yaml"
     path.write_text("seed_everything: 0\n")
@@ -58,6 +66,13 @@ def test_a_config_without_a_card_has_none(tmp_path: Path) -> None:
         ({"status": "good"}, r"recipe\.status must be one of measured, published, untested"),
         ({"version": 2}, r"recipe: version is that of the card's schema, and this sslkit knows"),
         ({"version": "1"}, r"recipe\.version must be a whole number"),
+        ({"expected": [{**FIGURE, "tolerance": float("inf")}]}, "tolerance of linear is in"),
+        *(
+            ({"name": name}, "recipe: name is the recipe's path in a folder of recipes")
+            for name in ("", "../x", "/x", "a/../b", "a//b", "C:x", "a\\b", "a\nb", ".", "~/x")
+        ),
+        ({"summary": "a \x1b[31mred\x1b[0m one"}, r"recipe\.summary has characters"),
+        ({"changed": "data"}, r"recipe\.changed must be a list"),
         ({"devices": 0}, "recipe: devices must be at least 1, got 0"),
         ({"status": ["measured"]}, r"recipe\.status must be one of"),
         ({"expected": FIGURE}, r"recipe\.expected must be a list"),

@@ -104,6 +104,7 @@ def test_a_wheel_holds_all_that_is_needed(tree: Path, installed: Path) -> None:
     for needed in (
         "py.typed",
         "data/embedded/LICENSE-fashion-mnist.txt",
+        "evaluation/evaluation.schema.json",
         "recipes/quickstart.yaml",
     ):
         assert (installed / "sslkit" / needed).is_file()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from runs import cnn, written_run
 
 from sslkit.cli import main
 from sslkit.recipe import find_recipe, list_recipes
@@ -31,7 +32,14 @@ def images_in_a_batch(arguments):
 
 
 def small_network(arguments):
-    """Options that make encoder and heads small ones of their kind, for small views."""
+    """Options that make encoder and heads small ones of their kind, for small views.
+
+    What starts from a checkpoint starts from a small one.
+    """
+    if "encoder" not in arguments:
+        checkpoint = written_run(Path("pretrained"), cnn(in_channels=3, image_size=SIZE))
+        path = checkpoint / "checkpoints/last.ckpt"
+        return [f"--model.checkpoint={path}", f"--model.views.size={SIZE}"]
     convolutional = arguments["encoder"]["init_args"]["name"].startswith("resnet")
     widths = ("hidden_dim", "output_dim", "predictor_hidden_dim")
     wide = [width for width in widths if (arguments.get(width) or 0) > WIDTH]
@@ -50,7 +58,7 @@ def pixels(tmp_path, monkeypatch):
 
     def make(config, side=SIZE):
         arguments = config["model"]["init_args"]
-        channels = arguments["encoder"]["init_args"].get("in_channels", 3)
+        channels = arguments.get("encoder", {}).get("init_args", {}).get("in_channels", 3)
         batch = images_in_a_batch(arguments)
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (2 * batch, side, side, channels), dtype=np.uint8)
@@ -70,8 +78,9 @@ def pixels(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", list_recipes())
 def test_recipe_trains_two_steps(name, pixels):
     config = yaml.safe_load(find_recipe(name).read_text())
+    data = pixels(config)
     network = small_network(config["model"]["init_args"])
-    assert main(["fit", "--config", name, *SMALL, *network, *pixels(config)]) == 0
+    assert main(["fit", "--config", name, *SMALL, *network, *data]) == 0
     (run,) = Path("runs", name).glob("version_*")
     assert (run / "checkpoints/last.ckpt").is_file()
     resolved = yaml.safe_load((run / "config.yaml").read_text())

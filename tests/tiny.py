@@ -13,6 +13,8 @@ from sslkit.nn import Encoder
 from sslkit.optim import Constant
 from sslkit.views import SimCLRViews
 
+# The methods that learn without labels; `LinearProbe` and `FineTune` start from what they trained.
+PRETRAINING = {*methods.__all__} - {"JointEmbedding", "Momentum", "LinearProbe", "FineTune"}
 # No zeros at the end of a residual branch, which would keep gradient out of it.
 OPTIONS = {"layers": [1, 1, 1, 1], "channels": [16, 16, 16, 16], "zero_init_last": False}
 

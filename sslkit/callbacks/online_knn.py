@@ -1,9 +1,9 @@
-"""Nearest neighbours among the latest training features: a probe with nothing to train.
+"""Nearest neighbours among training features: a probe with nothing to train.
 
 B images, V views, F feature width, W ranks.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -11,29 +11,36 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
+from sslkit.callbacks.image_features import aside, image_data, image_features
 from sslkit.callbacks.step_output import as_views, read_step, why_unlabelled
 from sslkit.distributed import gather_no_grad, mean_across_ranks
 from sslkit.functional import knn_scores, unit_rows
 
 
 class OnlineKNN(pl.Callback):
-    """Weighted kNN of the validation features in a bank of the latest training features.
+    """Weighted kNN of the validation features in a bank of training features.
 
-    The bank holds the first view of the latest images, at most one epoch of them, the same on every
-    rank, and travels in the checkpoint. It touches neither the encoder nor any random generator.
-    See `sslkit.functional.knn_scores` for the vote; with fewer labelled rows than ``k`` in the bank
-    all of them vote.
+    The bank is a ``queue`` of the first view of the latest images, at most one epoch of them, the
+    same on every rank; it costs next to nothing and travels in the checkpoint. Or it is made anew
+    for every score, of the un-augmented ``train`` images that are not held out, which takes an
+    encoder's pass over them (and an `sslkit.data.ImageDataModule`). Neither touches the encoder or
+    any random generator. See `sslkit.functional.knn_scores` for the vote; with fewer labelled rows
+    than ``k`` in the bank all of them vote.
 
-    Logs ``online_knn/val_top1``. The bank holds augmented images as the encoder was seeing them a
+    Logs ``online_knn/val_top1``. A queue holds augmented images as the encoder was seeing them a
     while ago: read this as a curve, and take the score from ``sslkit evaluate``. Of several
     validation loaders the first is read. Without labels the callback switches itself off and says
-    so.
+    so. Lightning's `ModelCheckpoint` and `EarlyStopping` may monitor it; in epochs between two
+    scores they see the last one, also in a run that was resumed.
 
     Args:
         k: How many neighbours vote.
         temperature: Of the votes, above 0.
-        bank_size: Images in the bank, over all ranks; each costs 2 F bytes.
-        every_n_epochs: Score in every n-th epoch of training.
+        bank_size: Images in the bank, over all ranks; each costs 2 F bytes. Of ``train`` images
+            they are drawn at random, once.
+        every_n_epochs: Score in every n-th epoch of training, and the first time that there is a
+            bank.
+        bank: ``queue`` or ``train``.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -46,6 +53,7 @@ class OnlineKNN(pl.Callback):
         temperature: float = 0.07,
         bank_size: int = 10_000,
         every_n_epochs: int = 1,
+        bank: Literal["queue", "train"] = "queue",
     ) -> None:
         for name, value in (("k", k), ("bank_size", bank_size), ("every_n_epochs", every_n_epochs)):
             if value < 1:
@@ -57,20 +65,38 @@ class OnlineKNN(pl.Callback):
             )
         if not temperature > 0:
             raise ValueError(f"OnlineKNN needs a temperature above 0, got {temperature}.")
+        if bank not in ("queue", "train"):
+            raise ValueError(f"OnlineKNN needs a bank of 'queue' or 'train', got {bank!r}.")
         self.k = k
         self.temperature = temperature
         self.bank_size = bank_size
         self.every_n_epochs = every_n_epochs
+        self.bank: Literal["queue", "train"] = bank
         self._off = False
+        self._score: float | None = None  # the last one
         # Oldest first: (n, F) unit rows and (n,) labels.
         self._bank: tuple[Tensor, Tensor] | None = None
         self._labelled: tuple[Tensor, Tensor] | None = None
         self._counts = torch.zeros(2)  # hits and images, on the device
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Start anew for a fit; the state of a checkpoint comes after this."""
+        """Start anew for a fit; the state of a checkpoint comes after this.
+
+        Raises:
+            ValueError: If the bank is to be of images that cannot be had.
+        """
         if stage == "fit":
-            self._off, self._bank = False, None
+            self._off, self._bank, self._score = False, None, None
+        if self.bank == "train":
+            data = image_data(trainer, pl_module, "OnlineKNN(bank='train')")
+            self._off = not data.labelled
+            if self._off:
+                rank_zero_info("OnlineKNN is off: the training data has no labels.")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the last score of a run that goes on to those that monitor it."""
+        if self._score is not None:
+            trainer.callback_metrics["online_knn/val_top1"] = torch.tensor(self._score)
 
     def on_train_batch_end(
         self,
@@ -81,7 +107,7 @@ class OnlineKNN(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Put the batch's features into the bank, in place of the oldest."""
-        step = None if self._off else read_step(outputs, "OnlineKNN")
+        step = None if self._off or self.bank == "train" else read_step(outputs, "OnlineKNN")
         if step is None:
             return
         features, label = as_views(step[0]), step[1]
@@ -111,11 +137,14 @@ class OnlineKNN(pl.Callback):
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the labelled rows of the bank, if this epoch is to be scored."""
         fitting = trainer.state.fn == TrainerFn.FITTING
-        due = not fitting or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0 or self._score is None
         self._labelled = None
-        if self._off or self._bank is None or trainer.sanity_checking or not due:
+        if self._off or trainer.sanity_checking or (fitting and not due):
             return
-        bank, labels = (part.to(pl_module.device) for part in self._bank)
+        found = self._images(trainer, pl_module) if self.bank == "train" else self._bank
+        if found is None:
+            return
+        bank, labels = (part.to(pl_module.device) for part in found)
         labelled = labels >= 0
         if labelled.any():
             self._labelled = bank[labelled].float(), labels[labelled]
@@ -155,16 +184,31 @@ class OnlineKNN(pl.Callback):
         self._labelled = None
         right, images = mean_across_ranks(self._counts).tolist()
         if images:
-            pl_module.log("online_knn/val_top1", right / images, batch_size=1, sync_dist=True)
+            self._score = score = right / images
+            pl_module.log("online_knn/val_top1", score, batch_size=1, sync_dist=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """The bank; empty while there is none."""
-        if self._bank is None:
-            return {}
-        features, labels = self._bank
-        return {"features": features, "labels": labels}
+        """The queue and the last score; empty while there is none."""
+        state: dict[str, Any] = {} if self._score is None else {"score": self._score}
+        if self._bank is not None:
+            state["features"], state["labels"] = self._bank
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the bank; it moves to the device at its next use."""
-        if state_dict:
+        """Take over the queue, which moves to the device at its next use, and the score."""
+        self._score = state_dict.get("score")
+        if "features" in state_dict:
             self._bank = state_dict["features"], state_dict["labels"]
+
+    def _images(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> tuple[Tensor, Tensor] | None:
+        """Unit features of un-augmented training images, (n, F), and their labels."""
+        data = image_data(trainer, pl_module, "OnlineKNN(bank='train')")
+        with aside():
+            _, found = image_features(data, pl_module, "train", self.bank_size)
+        if found.labels.ndim != 1:
+            self._off = True
+            rank_zero_info("OnlineKNN is off: images have several classes each.")
+            return None
+        return unit_rows(found.features), found.labels

@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from sslkit.callbacks.pair_sample import PairSample, sample_pairs
+from sslkit.callbacks.picture_logging import log_picture
 from sslkit.figures import CurveFile, Curves, read_curves, write_figure
 from sslkit.negatives.pairs import Pairs
 
@@ -182,7 +183,10 @@ class PairCurves(pl.Callback, ABC):
                 rank_zero_info(f"{self._file.path} has no value to draw: every step was blank.")
                 return
             name = str(Path(*self._file.path.parent.resolve().parts[-2:]))  # moco/version_0
-            write_figure(self.draw(run, name), self._file.path.with_suffix(".png"))
+            picture = self._file.path.with_suffix(".png")
+            write_figure(self.draw(run, name), picture)
+            step = trainer.global_step
+            log_picture(trainer.loggers, f"pictures/{self.name}", picture, step=step)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException

@@ -23,7 +23,7 @@ from sslkit.configs.files import named_file, text_of
 from sslkit.configs.refusals import COPIES, DOTTED, ImportRefused, why_refused
 from sslkit.configs.roles import allowed_paths
 from sslkit.configs.values import Value, config_values, nodes_of, option_values, read_nodes
-from sslkit.plain_yaml import NestedTooDeeply
+from sslkit.plain_yaml import Unbounded
 
 # Text that no type reads as an import path, although it may look like one.
 _FILE_SUFFIXES = frozenset(
@@ -65,7 +65,7 @@ def check_arguments(arguments: Sequence[str], *, trust: Sequence[str] = ()) -> N
         ValueError: As `check_file`.
     """
     for key, value in option_values(arguments):
-        if key in ("config", "c") and Path(value).is_file():
+        if key in ("config", "c") and os.path.isfile(value):
             check_file(value, trust=trust)
         elif key != "trust":
             keys = () if key in ("config", "c") else tuple(key.split("."))
@@ -73,7 +73,12 @@ def check_arguments(arguments: Sequence[str], *, trust: Sequence[str] = ()) -> N
 
 
 def check_imports(
-    config: Any, *, trust: Sequence[str] = (), where: str, keys: tuple[str, ...] = ()
+    config: Any,
+    *,
+    trust: Sequence[str] = (),
+    where: str,
+    keys: tuple[str, ...] = (),
+    folders: Sequence[Path] = (Path(),),
 ) -> None:
     """Check every import path in a config, and in the files that it names; nothing is imported.
 
@@ -85,11 +90,12 @@ def check_imports(
         trust: Modules that the user trusts.
         where: What the config is, for the message: a file's name.
         keys: Where in the whole config this part belongs.
+        folders: Where the files lie that it names; without any, no file is looked at.
 
     Raises:
         ImportRefused: If it names what is not on the list.
     """
-    _check(config, keys, _Source(where, tuple(trust), (Path(),)))
+    _check(config, keys, _Source(where, tuple(trust), tuple(folders)))
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def _check(config: Any, keys: tuple[str, ...], source: _Source) -> None:
     try:
         for value in config_values(config, keys):
             _check_value(value, source)
-    except NestedTooDeeply as error:
+    except Unbounded as error:
         raise ValueError(f"{source.where} is {error}.") from None
 
 
@@ -124,7 +130,7 @@ def _check_value(value: Value, source: _Source) -> None:
         )
     if value.keys[:1] in (("recipe",), (KEY,)):  # the card is text; what is extended is checked
         return
-    if _names_an_import(value, source.folders) and not is_allowed(value.text, source.trust):
+    if names_an_import(value, source.folders) and not is_allowed(value.text, source.trust):
         raise ImportRefused(f"{place}: {key} names {why_refused(value.text)}")
     if value.key == "class_path" or value.key in _FREE_TEXT:
         return
@@ -223,7 +229,8 @@ def trust_module(name: str) -> None:
     importlib.invalidate_caches()
 
 
-def _names_an_import(value: Value, folders: Sequence[Path]) -> bool:
+def names_an_import(value: Value, folders: Sequence[Path]) -> bool:
+    """Whether a value reads as the path of something in a module that is there to import."""
     if value.key == "class_path":
         return True
     suffix = f".{value.text.rpartition('.')[2]}".lower()

@@ -7,6 +7,7 @@ arguments of one class mean nothing to another. The card is not inherited: what 
 one file says nothing about another.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,33 @@ def merged_config(path: Path | str) -> dict[str, Any]:
         merged.pop("recipe", None)
         try:
             merged = _merge(merged, _load(file), {})
-        except plain_yaml.NestedTooDeeply as error:
+        except plain_yaml.Unbounded as error:
             raise ValueError(f"{file} is {error}.") from None
     merged.pop(KEY, None)
     return merged
+
+
+def merged_onto_shipped(config: dict[str, Any]) -> dict[str, Any]:
+    """A config that is no file yet, with the shipped recipe on which it builds, if on any.
+
+    Args:
+        config: As plain data.
+
+    Raises:
+        FileNotFoundError: If there is no shipped recipe of the name.
+        ValueError: If it builds on a file.
+    """
+    name = config.get(KEY)
+    if name is None:
+        return config
+    if not isinstance(name, str) or name.endswith((".yaml", ".yml")):
+        raise ValueError(
+            f"extends names {name!r}, which is not a shipped recipe: what stands alone can build "
+            "on nothing else."
+        )
+    merged = merged_config(shipped_recipe(name))
+    merged.pop("recipe", None)
+    return _merge(merged, {key: value for key, value in config.items() if key != KEY}, {})
 
 
 def merge_extended(arguments: Sequence[str]) -> list[str]:
@@ -84,7 +108,7 @@ def merge_extended(arguments: Sequence[str]) -> list[str]:
 
 
 def _inline(config: str) -> str:
-    if not Path(config).is_file() or len(lineage(config)) == 1:
+    if not os.path.isfile(config) or len(lineage(config)) == 1:
         return config
     return yaml.safe_dump(merged_config(config), sort_keys=False)
 

@@ -6,14 +6,16 @@ say there, while just the first one's exception is kept as the cause of the whol
 
 import difflib
 import inspect
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sslkit.configs.parser_report import Failure, failure_in
 from sslkit.configs.refusals import refusal_in, suggest
-from sslkit.configs.values import config_values
+from sslkit.configs.values import config_values, line_of, option_values, read_nodes
 
 _NO_OPTION = re.compile(r"(?:Option|Group '([^']*)' does not accept option) '([^']+)'")
 _UNRECOGNISED = re.compile(r"unrecognized arguments: (--?[^\s=]+)")
@@ -31,6 +33,38 @@ _CLOSE = 0.75  # of 1: how alike a misspelt option must be to what it is taken f
 _UNLOADABLE = re.compile(r"Unable to load config (.*)")
 
 
+class WrongValue(ValueError):
+    """A config was not accepted.
+
+    Attributes:
+        key: Where in it, as ``model.encoder.name``; "" where that is not known.
+    """
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def located(error: Exception, arguments: Sequence[str]) -> Exception:
+    """The same error with the file and the line in which the value stands, if it stands in a file.
+
+    Args:
+        error: Of `readable`.
+        arguments: What was parsed. A key that is given on the command line too has no line.
+    """
+    key = getattr(error, "key", "")
+    options = list(option_values(arguments))
+    files = [v for k, v in options if k in ("config", "c") and os.path.isfile(v)]
+    given = [f"{k}." for k, _ in options if k not in ("config", "c")]
+    if not key or any(f"{key}.".startswith(k) or k.startswith(f"{key}.") for k in given):
+        return error
+    for file in reversed(files):
+        line = line_of(read_nodes(Path(file)), key, str(error).replace(",", " "))
+        if line is not None:
+            return WrongValue(f"{file}, line {line}: {error}", key)
+    return error
+
+
 def readable(error: BaseException, options: Iterable[str], config: Any = None) -> Exception:
     """Explain why a config was not accepted.
 
@@ -41,13 +75,13 @@ def readable(error: BaseException, options: Iterable[str], config: Any = None) -
             class stands.
 
     Returns:
-        The error to raise instead: the import allowlist's refusal, or a ValueError whose message
-        is one sentence. What the constructor of a class says comes through in its own words.
+        The error to raise instead: the import allowlist's refusal, or one whose message is one
+        sentence. What the constructor of a class says comes through in its own words.
     """
     if refused := refusal_in(str(error)):
         return refused
     failure = failure_in(str(error))
-    return ValueError(_sentence(failure, list(options), config))
+    return WrongValue(_sentence(failure, list(options), config), failure.where)
 
 
 def _sentence(failure: Failure, options: Sequence[str], config: Any) -> str:

@@ -57,6 +57,20 @@ _TRANSFORMS_V2 = f"""
     RandomResize RandomShortestSize RGB ScaleJitter ToDtype ToImage ToPureTensor
 """
 
+# Of kornia, what augments images of two dimensions by itself: neither those that need labels or
+# other tensors, nor RandomDissolving, which fetches a network.
+_AUGMENTATIONS = """
+    ColorJiggle ColorJitter RandomAffine RandomAutoContrast RandomBoxBlur RandomBrightness
+    RandomChannelDropout RandomChannelShuffle RandomClahe RandomContrast RandomElasticTransform
+    RandomEqualize RandomErasing RandomGamma RandomGaussianBlur RandomGaussianIllumination
+    RandomGaussianNoise RandomGrayscale RandomHorizontalFlip RandomHue RandomInvert RandomJPEG
+    RandomLinearCornerIllumination RandomLinearIllumination RandomMedianBlur RandomMotionBlur
+    RandomPerspective RandomPlanckianJitter RandomPlasmaBrightness RandomPlasmaContrast
+    RandomPlasmaShadow RandomPosterize RandomRGBShift RandomRain RandomRotation RandomRotation90
+    RandomSaltAndPepperNoise RandomSaturation RandomSharpness RandomShear RandomSnow RandomSolarize
+    RandomThinPlateSpline RandomTranslate RandomVerticalFlip
+"""
+
 
 @cache
 def allowed_paths() -> dict[str, str]:
@@ -85,6 +99,7 @@ def _paths() -> Iterator[tuple[str, str]]:
     yield from _named("torchvision.datasets", _DATASETS)
     yield from _named("torchvision.transforms", _TRANSFORMS)
     yield from _named("torchvision.transforms.v2", _TRANSFORMS_V2)
+    yield from _named("kornia.augmentation", _AUGMENTATIONS)
 
 
 def _named(module: str, names: str) -> Iterator[tuple[str, str]]:

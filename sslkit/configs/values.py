@@ -46,11 +46,12 @@ def read_nodes(path: Path) -> yaml.Node | None:
     """A YAML file as nodes: parsed but not turned into objects, so that lines and tags are there.
 
     Raises:
-        ValueError: If the file is not text, not one YAML document or nested too deeply; says where.
+        ValueError: If the file is not text, not one YAML document, or more than can be looked at;
+            says where.
     """
     try:
         return plain_yaml.compose(path.read_text(encoding="utf-8"))
-    except plain_yaml.NestedTooDeeply as error:
+    except plain_yaml.Unbounded as error:
         raise ValueError(f"{path} is {error}.") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file in UTF-8, so it is no config.") from error
@@ -75,11 +76,43 @@ def repeated_keys(node: yaml.Node | None, keys: tuple[str, ...] = ()) -> Iterato
     yield from _repeated(node, keys, set())
 
 
+def line_of(node: yaml.Node | None, key: str, message: str = "") -> int | None:
+    """The line in which a value stands, counted from 1, or None where it is not there.
+
+    Args:
+        node: Of a file.
+        key: As messages have it: without ``init_args``, as ``model.encoder.name``. Of a class it is
+            the line that names the class.
+        message: Of a list it is the entry whose class is named here, if one is.
+    """
+    keys = key.split(".")
+    while keys:
+        inside = dict(_children(node))
+        if keys[0] in inside:
+            node = inside[keys.pop(0)]
+        elif "init_args" in inside:
+            node = inside["init_args"]
+        else:
+            return None
+    for entry in node.value if isinstance(node, yaml.SequenceNode) else ():
+        named = dict(_children(entry)).get("class_path", entry)
+        if isinstance(named, yaml.ScalarNode) and named.value in message.split():
+            node = entry
+    if node is None:
+        return None
+    return dict(_children(node)).get("class_path", node).start_mark.line + 1
+
+
+def _children(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        yield str(key.value), value
+
+
 def nodes_of(text: str) -> yaml.Node | None:
     """A text as YAML nodes, or None when it is empty or not YAML.
 
     Raises:
-        NestedTooDeeply: If it has too many levels to be looked at.
+        Unbounded: If it has more levels, or stands for more, than can be looked at.
     """
     try:
         return plain_yaml.compose(text)

@@ -30,6 +30,20 @@ class Batch(NamedTuple):
     index: Tensor  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
+class CropBatch(NamedTuple):
+    """Images that were cropped for each view as they were decoded, the rest of which is to come.
+
+    Attributes:
+        crops: V tensors ``(B, C, S_v, S_v)`` uint8, 0 to 255.
+        label: ``(B,)`` int64, −1 = unlabelled; or ``(B, K)`` bool.
+        index: ``(B,)`` int64; −1 = unknown.
+    """
+
+    crops: list[Tensor]
+    label: Tensor
+    index: Tensor  # pyright: ignore[reportIncompatibleMethodOverride]
+
+
 class ViewBatch(NamedTuple):
     """Views that the user's own DataLoader has made already.
 

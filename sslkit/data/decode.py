@@ -12,12 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvf
 
-from sslkit.data.errors import DataError, UnreadableImageError
-
-_GREY_16_BIT = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
-# Pixels that a JPEG may be shrunk to while decoding, as a multiple of what the resize needs:
-# at 2 the difference from a full decode can no longer be seen.
-_DRAFT_MARGIN = 2
+from sslkit.data.errors import DataError
+from sslkit.data.pil_images import array_to_uint8, pil_to_uint8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +61,12 @@ def to_uint8(image: Any, name: str, *, image_size: int | None = None) -> Tensor:
             8-bit meaning.
     """
     if isinstance(image, Image.Image):
-        tensor = _from_pil(image, name, image_size)
+        enough = None if image_size is None else image_size / max(1, min(image.size))
+        tensor = pil_to_uint8(image, name, enough=enough)
     elif isinstance(image, Tensor) and image.dtype == torch.uint8 and image.ndim == 3:
         tensor = image.as_subclass(Tensor)
     elif isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
-        tensor = _from_array(image)
+        tensor = array_to_uint8(image)
     else:
         shape = f" {tuple(image.shape)} {image.dtype}" if hasattr(image, "shape") else ""
         raise DataError(
@@ -96,15 +93,7 @@ def conform(image: Tensor, wanted: ImageFormat, name: str) -> Tensor:
     Raises:
         DataError: If channels or sizes differ and may not be, or cannot be, converted.
     """
-    channels = image.shape[-3]
-    if channels != wanted.channels:
-        if not wanted.convert:
-            raise DataError(
-                f"{name} has {channels} channel(s) but {wanted.reference} has {wanted.channels}. "
-                "Set `channels` to bring all images to one number: 3 repeats greyscale, 1 takes "
-                "the luma of RGB."
-            )
-        image = convert_channels(image, wanted.channels, name)
+    image = conform_channels(image, wanted, name)
     if image.shape[-2:] != (wanted.height, wanted.width):
         if not wanted.resize:
             height, width = image.shape[-2:]
@@ -115,6 +104,32 @@ def conform(image: Tensor, wanted: ImageFormat, name: str) -> Tensor:
             )
         image = resize_to_square(image, wanted.height)
     return image
+
+
+def conform_channels(image: Tensor, wanted: ImageFormat, name: str) -> Tensor:
+    """Bring images of any size to the run's number of channels.
+
+    Args:
+        image: uint8 ``(..., C', H, W)``.
+        wanted: The format.
+        name: What to call it in messages.
+
+    Returns:
+        uint8 ``(..., C, H, W)``.
+
+    Raises:
+        DataError: If the channels differ and may not be, or cannot be, converted.
+    """
+    channels = image.shape[-3]
+    if channels == wanted.channels:
+        return image
+    if not wanted.convert:
+        raise DataError(
+            f"{name} has {channels} channel(s) but {wanted.reference} has {wanted.channels}. Set "
+            "`channels` to bring all images to one number: 3 repeats greyscale, 1 takes the luma "
+            "of RGB."
+        )
+    return convert_channels(image, wanted.channels, name)
 
 
 def convert_channels(image: Tensor, channels: int, name: str) -> Tensor:
@@ -159,45 +174,3 @@ def resize_to_square(image: Tensor, size: int) -> Tensor:
         return image
     image = tvf.resize(image, [size], interpolation=tvf.InterpolationMode.BILINEAR, antialias=True)
     return tvf.center_crop(image, [size, size])
-
-
-def _from_pil(image: Image.Image, name: str, image_size: int | None) -> Tensor:
-    # Pillow reports damage through many exception types (OSError, SyntaxError, ValueError,
-    # struct.error, zlib.error ...): all of them mean that this file is not a readable image.
-    try:
-        if image_size is not None and getattr(image, "format", None) == "JPEG":
-            scale = _DRAFT_MARGIN * image_size / min(image.size)
-            image.draft(None, (int(image.width * scale) + 1, int(image.height * scale) + 1))
-        image.load()
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(f"{name} cannot be read as an image: {error}") from error
-    if image.mode in _GREY_16_BIT:
-        return _from_grey_16_bit(np.asarray(image), name)
-    if image.mode == "F":
-        raise DataError(
-            f"{name} holds floating-point pixels, which have no fixed range. Convert it to 8 bits."
-        )
-    mode = "L" if image.mode in ("1", "L") else "RGB"
-    array = np.array(image if image.mode == mode else image.convert(mode), dtype=np.uint8)
-    return _from_array(array)
-
-
-def _from_grey_16_bit(pixels: np.ndarray, name: str) -> Tensor:
-    """``(H, W)`` integers in 0 to 65,535 -> uint8 ``(1, H, W)``, rounded to nearest."""
-    wide = pixels.astype(np.int64)
-    if wide.size and (wide.min() < 0 or wide.max() > 65535):
-        raise DataError(
-            f"{name} holds whole numbers from {wide.min()} to {wide.max()}, beyond 16-bit "
-            "greyscale. Convert it to 8 bits."
-        )
-    return _from_array(((wide * 255 + 32767) // 65535).astype(np.uint8))
-
-
-def _from_array(array: np.ndarray) -> Tensor:
-    """uint8 ``(H, W)`` or ``(H, W, C)`` -> ``(C, H, W)``, sharing memory if writable."""
-    if not array.flags.writeable:
-        array = array.copy()
-    tensor = torch.from_numpy(array)
-    return tensor.unsqueeze(0) if tensor.ndim == 2 else tensor.permute(2, 0, 1)

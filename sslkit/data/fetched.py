@@ -1,11 +1,13 @@
 """What a store hands to the loader for one batch: the images, and what went wrong."""
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from sslkit.data.batch import Batch
+from sslkit.data.batch import Batch, CropBatch
+
+T = TypeVar("T", Batch, CropBatch)
 
 
-class Fetched(NamedTuple):
+class Fetched(NamedTuple, Generic[T]):
     """One batch on its way from a store, maybe in a worker process, to the training process.
 
     Errors travel as values: raised inside a worker they would reach the user as a worker's
@@ -17,7 +19,7 @@ class Fetched(NamedTuple):
         error: What the training process is to raise, or None.
     """
 
-    batch: Batch | None
+    batch: T | None
     unreadable: list[str]
     error: Exception | None
 

@@ -18,6 +18,7 @@ from sslkit.data.folder import ImageFolder
 from sslkit.data.library import Images
 from sslkit.data.loader import ImageLoader
 from sslkit.data.resident import ResidentImages
+from sslkit.data.shards import TarShards
 from sslkit.data.stream import StreamedImages
 from sslkit.seeding import counter_generator
 
@@ -92,8 +93,8 @@ def _add_streamed(found: _Hash, store: StreamedImages) -> None:
         _add(found, torch.empty(0) if part is None else part)
     for file in _files(source, store.rows):
         found.update(file.encode(errors="surrogateescape"))
-    order = torch.randperm(len(store), generator=counter_generator(_SAMPLE, len(store)))
-    for positions in order[:_SAMPLE_SIZE].sort().values.split(32):
+    sample = store.sample(_SAMPLE_SIZE, counter_generator(_SAMPLE, len(store)))
+    for positions in sample.split(32):
         fetched = store.__getitems__(positions.tolist())
         # Of 32 images in a row that may be skipped, none need be readable.
         if fetched.error is not None and store.on_bad_image == "error":
@@ -105,21 +106,26 @@ def _add_streamed(found: _Hash, store: StreamedImages) -> None:
 
 
 def _files(source: Dataset, rows: Tensor) -> Iterator[str]:
-    """Path, size and time of change of the file of every row, where the source names it."""
+    """Path, size and time of change of every shard, or of every row's file where that is known."""
+    if isinstance(source, TarShards):
+        yield from map(_state, source.shards)
+        return
     samples = getattr(source, "samples", None)  # the name that torchvision uses
     for row in rows.tolist():
         if isinstance(source, ImageFolder):
-            path = source.path(row)
+            yield _state(source.path(row))
         elif isinstance(samples, list) and isinstance(samples[row], tuple):
-            path = samples[row][0]
+            yield _state(samples[row][0])
         else:
             return
-        try:
-            status = os.stat(path)
-        except (OSError, TypeError, ValueError):  # it is gone, or no path at all
-            yield f"{path}\n"
-        else:
-            yield f"{path} {status.st_size} {status.st_mtime_ns}\n"
+
+
+def _state(path: Any) -> str:
+    try:
+        status = os.stat(path)
+    except (OSError, TypeError, ValueError):  # it is gone, or no path at all
+        return f"{path}\n"
+    return f"{path} {status.st_size} {status.st_mtime_ns}\n"
 
 
 def _add_batches(found: _Hash, loader: Iterable[Any]) -> None:

@@ -1,6 +1,5 @@
 """All images of a run, split by split: of one shape, in memory or streamed, with one class list."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -8,51 +7,29 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sslkit.data.decode import ImageFormat, to_uint8
-from sslkit.data.errors import UnreadableImageError
+from sslkit.data.first_image import MOST_UNREADABLE, find_format
 from sslkit.data.folder import ImageFolder
 from sslkit.data.holdout import hold_out
 from sslkit.data.labels import LabelMap, map_classes
-from sslkit.data.resident import ResidentImages, load_resident, unreadable
-from sslkit.data.source import fetch, item_name, known_classes, known_labels, length
+from sslkit.data.options import LibraryOptions
+from sslkit.data.resident import ResidentImages, load_resident
+from sslkit.data.source import (
+    class_count,
+    known_class_count,
+    known_classes,
+    known_labels,
+    length,
+)
 from sslkit.data.stream import StreamedImages
+from sslkit.data.subsets import label_fraction
 from sslkit.seeding import counter_generator
 
 # The stream of the hold-out's draw; other draws of the toolkit count other things.
 _HOLD_OUT = 104729
 # The stream of the draw that an evaluation of fewer images makes; the same images in every run.
 _SUBSET = 7919
-# The shape comes from the first readable image. So many unreadable ones in a row, from the start,
-# are no stray accidents.
-_FIRST = 1000
 
 Images = ResidentImages | StreamedImages
-
-
-@dataclass(frozen=True, kw_only=True)
-class LibraryOptions:
-    """What `sslkit.data.ImageDataModule` was told about reading images; see there.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    val_fraction: float
-    image_size: int | None
-    channels: int | None
-    limit: int | None
-    resident_bytes: float
-    on_bad_image: Literal["error", "skip"]
-
-    def __post_init__(self) -> None:
-        for name in ("image_size", "channels", "limit"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` is {value}; it must be at least 1.")
-        if not 0 <= self.val_fraction < 1:
-            raise ValueError(f"`val_fraction` is {self.val_fraction}; it must be in [0, 1).")
-        if self.on_bad_image not in ("error", "skip"):
-            raise ValueError(f"`on_bad_image` is {self.on_bad_image!r}; it must be error or skip.")
 
 
 class Library:
@@ -83,12 +60,18 @@ class Library:
         self._folders = {s: part for s, part in sources.items() if isinstance(part, ImageFolder)}
         self._bytes_left = options.resident_bytes
         source = self._sources.pop("train")
-        self.wanted = self._find_format(source)
+        self.wanted = find_format(
+            source,
+            image_size=options.image_size,
+            channels=options.channels,
+            on_bad_image=options.on_bad_image,
+        )
         self.classes = known_classes(source)
-        self.num_classes = len(self.classes) if self.classes else _count(known_labels(source))
+        self.num_classes = known_class_count(source)
         count = min(options.limit or length(source), length(source))
-        store = self._read(source, count, LabelMap(None, self.num_classes, "training"))
-        self.num_classes = self.num_classes or _count(store.labels)
+        training = LabelMap(None, self.num_classes, "training")
+        store = self._read(source, count, training, keep=options.crop == "device")
+        self.num_classes = self.num_classes or class_count(store.labels)
         if self.num_classes is None or not is_labelled(store):
             self.num_classes = self.classes = None
         self._all_training: Images = store  # with those that are held out
@@ -102,6 +85,9 @@ class Library:
                 )
         if options.val_fraction:
             self._hold_out(options.val_fraction, seed)
+        self._held_out = self._stores["train"] is not store
+        if options.label_fraction < 1:
+            self._stores["train"] = _few_labels(self._stores["train"], options.label_fraction, seed)
 
     def _hold_out(self, fraction: float, seed: int) -> None:
         """Split the training images in two, or say why not."""
@@ -174,8 +160,7 @@ class Library:
             return None
         if self._has_labels("test"):
             return "test"
-        held_out = self._stores["train"] is not self._all_training
-        return "val" if not held_out and self._has_labels("val") else None
+        return "val" if not self._held_out and self._has_labels("val") else None
 
     def _has_labels(self, split: str) -> bool:
         """Whether a split is there and any of its images has a label."""
@@ -195,35 +180,13 @@ class Library:
         sizes |= {split: len(store) for split, store in self._stores.items()}
         return {split: sizes[split] for split in ("train", "val", "test") if split in sizes}
 
-    def _find_format(self, source: Dataset) -> ImageFormat:
-        """From what was given and, for the rest, from the first readable training image."""
-        size, channels = self.options.image_size, self.options.channels
-        for position in range(min(_FIRST, length(source))):
-            name = item_name(source, position)
-            try:
-                image = to_uint8(fetch(source, position)[0], name)
-            except UnreadableImageError as error:
-                if self.options.on_bad_image == "error":
-                    raise unreadable(str(error)) from error
-                continue
-            return ImageFormat(
-                channels=channels or image.shape[0],
-                height=size or image.shape[1],
-                width=size or image.shape[2],
-                resize=size is not None,
-                convert=channels is not None,
-                reference=name,
-            )
-        raise UnreadableImageError(
-            f"None of the first {min(_FIRST, length(source))} training images can be read, from "
-            f"{item_name(source, 0)} on."
-        )
-
-    def _read(self, source: Dataset, count: int, label_map: LabelMap) -> Images:
-        """The first ``count`` images of a source: in memory if they fit, else streamed."""
+    def _read(
+        self, source: Dataset, count: int, label_map: LabelMap, *, keep: bool = True
+    ) -> Images:
+        """The first ``count`` images of a source: in memory if they fit and may, else streamed."""
         channels, height, width = self.wanted.shape
         size = count * channels * height * width
-        if size <= self._bytes_left:
+        if keep and size <= self._bytes_left:
             self._bytes_left -= size
             return load_resident(source, count, self.wanted, label_map, self.options.on_bad_image)
         labels = known_labels(source)
@@ -241,13 +204,23 @@ def is_labelled(store: Images) -> bool:
     """Whether any image has a label; where only reading tells, the first readable one decides."""
     if store.labels is not None:
         return bool((store.labels >= 0).any())
-    for position in range(min(_FIRST, len(store))):
+    for position in range(min(MOST_UNREADABLE, len(store))):
         batch = store.__getitems__([position]).batch
         if batch is not None:
             return int(batch.label[0]) >= 0
     return False
 
 
-def _count(labels: Tensor | None) -> int | None:
-    """K of ``(n,)`` labels 0 to K−1, −1 = unlabelled; None if there are none."""
-    return int(labels.max()) + 1 if labels is not None and int(labels.max()) >= 0 else None
+def _few_labels(store: Images, fraction: float, seed: int) -> Images:
+    """A class-balanced part of labelled images, see `sslkit.data.subsets.label_fraction`.
+
+    Raises:
+        ValueError: If their labels are not known, or there are none.
+    """
+    if store.labels is None:
+        raise ValueError(
+            f"`label_fraction` is {fraction}, and the labels of these images are known only by "
+            "reading each: give the data set an attribute `targets`, or raise `resident_gb` so "
+            "that all images are read once and kept."
+        )
+    return store.subset(label_fraction(store.labels, fraction, seed=seed))

@@ -8,15 +8,19 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from sslkit.data.batch import Batch
 from sslkit.data.errors import UnreadableImageError
 from sslkit.data.fetched import Fetched, as_fetched
+from sslkit.data.resident import ResidentImages
 from sslkit.data.sampler import EpochSampler
+from sslkit.data.shard_stream import ShardStream
+from sslkit.data.shards import TarShards
 from sslkit.data.stream import StreamedImages
 
 
 class ImageLoader(DataLoader):
     """Batches of a resident or streamed split; a training run that was killed goes on exactly.
+
+    It yields a `Batch`, or where workers crop for each view a `CropBatch`.
 
     With an `EpochSampler`, ``state_dict`` holds the epoch, the number of its order, and how many of
     its batches were *handed out* (workers run ahead of that); after ``load_state_dict`` the next
@@ -28,7 +32,7 @@ class ImageLoader(DataLoader):
     state alone.
 
     Args:
-        dataset: A `ResidentImages` or `StreamedImages`.
+        dataset: As for `open_loader`.
         **options: As for ``torch.utils.data.DataLoader``.
     """
 
@@ -44,7 +48,7 @@ class ImageLoader(DataLoader):
         self._unreadable: dict[str, None] = {}
         self._reported = 0
 
-    def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         sampler = self.sampler
         start = 0
         if isinstance(sampler, EpochSampler):
@@ -109,9 +113,11 @@ class ImageLoader(DataLoader):
             settings["images"] = self.sampler.size
             settings["world_size"] = self.sampler.num_replicas
             settings["seed"] = self.sampler.seed
+        if isinstance(self.dataset, ShardStream):
+            settings |= self.dataset.settings()
         return settings
 
-    def _unwrap(self, fetched: Fetched) -> Batch:
+    def _unwrap(self, fetched: Fetched) -> Any:
         if fetched.unreadable and not self._unreadable:
             warnings.warn(
                 f"{fetched.unreadable[0]}. It is left out (on_bad_image: skip); if there are more, "
@@ -151,7 +157,7 @@ def open_loader(
     """A loader of a split, with workers only where there is something for them to do.
 
     Args:
-        store: A `ResidentImages` or `StreamedImages`.
+        store: A `ResidentImages`, `StreamedImages`, `CroppedImages` or `ShardStream`.
         batch_size: Images in a batch.
         workers: At most so many processes read a streamed split; a resident one needs none.
         persistent: Whether the workers live on between epochs.
@@ -159,8 +165,7 @@ def open_loader(
         sampler: The order; without one, that of the split.
         drop_last: Whether to leave out an incomplete last batch.
     """
-    size = len(store)  # pyright: ignore[reportArgumentType]
-    workers = min(workers, math.ceil(size / batch_size)) if isinstance(store, StreamedImages) else 0
+    workers = _useful(store, batch_size, workers)
     return ImageLoader(
         store,
         batch_size=batch_size,
@@ -170,3 +175,19 @@ def open_loader(
         persistent_workers=persistent and workers > 0,
         pin_memory=pinned and torch.cuda.is_available(),
     )
+
+
+def _useful(store: Dataset, batch_size: int, workers: int) -> int:
+    """How many of so many processes have something to do.
+
+    None where images are in memory; otherwise no more than there are batches. Where shards can only
+    be read from the first byte on, and one batch after the other is asked for, every process would
+    read everything, so that there is one at most.
+    """
+    if isinstance(store, ResidentImages):
+        return 0
+    source = store.source if isinstance(store, StreamedImages) else None
+    if isinstance(source, TarShards) and source.in_order_only:
+        workers = min(workers, 1)
+    size = len(store)  # pyright: ignore[reportArgumentType]
+    return min(workers, math.ceil(size / batch_size))

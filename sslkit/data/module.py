@@ -1,5 +1,7 @@
 """The data of a run as a LightningDataModule: one path or data set in, uint8 batches out."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,14 +10,14 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sslkit.data.library import Images, Library, LibraryOptions, is_labelled
+from sslkit.data.library import Images, Library, is_labelled
 from sslkit.data.loader import ImageLoader, open_loader
+from sslkit.data.options import LibraryOptions, check_at_least
 from sslkit.data.resident import available_cpus
-from sslkit.data.sampler import EpochSampler
 from sslkit.data.splits import open_splits
 from sslkit.data.statistics import split_statistics
-from sslkit.data.stream import StreamedImages
-from sslkit.distributed import rank, world_size
+from sslkit.data.training import Training
+from sslkit.data.view_crops import Crop
 from sslkit.seeding import global_seed
 
 
@@ -35,7 +37,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     Args:
         source: The word ``quickstart`` (embedded images); a ``.npz`` file (see
-            `sslkit.data.ImageArrays` for its keys); a folder, either with ``train/`` and optionally
+            `sslkit.data.ImageArrays` for its keys); ``.tar`` shards by a pattern with braces (see
+            `sslkit.data.TarShards`); a folder, either with ``train/`` and optionally
             ``val/`` (or ``valid/``, ``validation/``) and ``test/`` inside or itself the training
             images (see `sslkit.data.ImageFolder` for its layout); or a map-style data set whose
             items are an image or (image, label), such as those of torchvision.
@@ -44,6 +47,9 @@ class ImageDataModule(pl.LightningDataModule):
         val_fraction: Part of the labelled training images to hold out for validation where there is
             no validation split, in [0, 1); of every class that has two images at least one. Fixed
             by the seed.
+        label_fraction: Train on a share of the labelled images, in (0, 1]: as many of every class,
+            fixed by the seed, for the 1 % and 10 % protocols. What is held out for validation is
+            not touched, and frozen features are evaluated with all labels.
         batch_size: Images in a batch, per rank.
         image_size: Pixels a side. Other images are resized by their shorter side (antialiased) and
             cropped at the centre. None keeps the images, which must then all have one size.
@@ -58,11 +64,15 @@ class ImageDataModule(pl.LightningDataModule):
         on_bad_image: What to do about an unreadable, truncated or oversized image: ``error`` names
             it and stops; ``skip`` leaves it out, counts and reports. Of streamed training images,
             one that is skipped is replaced by another, so that batches keep their size.
+        crop: ``device`` brings every image to one size and makes all of a view on the device.
+            ``worker``, for large images of many sizes: workers cut each view, at its own size, out
+            of the full image as they decode it. Training images are then not kept in memory, and
+            ``image_size`` is for what is evaluated only.
         mean: Per channel, on the scale 0 to 1; None computes it over the training images, or over a
             fixed sample of 2,048 of them if they are streamed.
         std: Per channel, on the scale 0 to 1; None computes it as the mean.
-        seed: Of the shuffle and the hold-out; None shuffles by the run's global seed and holds out
-            the same images in every run.
+        seed: Of the shuffle, the hold-out and the labelled share; None shuffles by the run's global
+            seed and takes the same images in every run.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -79,6 +89,7 @@ class ImageDataModule(pl.LightningDataModule):
         val_source: str | Dataset | None = None,
         test_source: str | Dataset | None = None,
         val_fraction: float = 0.0,
+        label_fraction: float = 1.0,
         batch_size: int = 256,
         image_size: int | None = None,
         channels: int | None = None,
@@ -86,41 +97,37 @@ class ImageDataModule(pl.LightningDataModule):
         workers: int | None = None,
         resident_gb: float = 2.0,
         on_bad_image: Literal["error", "skip"] = "error",
+        crop: Literal["device", "worker"] = "device",
         mean: list[float] | None = None,
         std: list[float] | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        for name, value, lowest in (
-            ("batch_size", batch_size, 1),
-            ("workers", workers, 0),
-            ("resident_gb", resident_gb, 0),
-        ):
-            if value is not None and value < lowest:
-                raise ValueError(f"`{name}` is {value}; it must be at least {lowest}.")
+        check_at_least(1, batch_size=batch_size)
+        check_at_least(0, workers=workers, resident_gb=resident_gb)
         if std is not None and min(std, default=1) <= 0:
             raise ValueError(f"`std` is {std}; every number must be above 0.")
-        self._given: dict[str, Any] = {
-            "source": source,
-            "val_source": val_source,
-            "test_source": test_source,
-        }
+        self._open_splits = partial(
+            open_splits, source, val_source=val_source, test_source=test_source
+        )
         self.description = str(source) if isinstance(source, str | Path) else type(source).__name__
         self._options = LibraryOptions(
             val_fraction=val_fraction,
+            label_fraction=label_fraction,
             image_size=image_size,
             channels=channels,
             limit=limit,
             resident_bytes=resident_gb * 2**30,
             on_bad_image=on_bad_image,
+            crop=crop,
         )
         self._statistics = {"mean": mean, "std": std}
         self._workers = min(8, available_cpus()) if workers is None else workers
-        self._seed = seed
+        self.seed = seed
         self._library: Library | None = None
         self._told_no_validation = False
-        self._train_loader: ImageLoader | None = None
-        self._position: dict[str, int] | None = None
+        self._training = Training(crop, self._workers)
+        self.crop = crop
         self.batch_size = batch_size
         self.num_classes: int | None = None
         self.classes: list[str] | None = None
@@ -141,6 +148,14 @@ class ImageDataModule(pl.LightningDataModule):
         if stage in (None, "fit", "validate") and self.labelled and "val" in library:
             library["val"]
 
+    def take_crops(self, crops: Sequence[Crop]) -> None:
+        """Be told what workers cut out for each view, where they do; before training.
+
+        Args:
+            crops: The `sslkit.views.RandomResizedCrop` of each view, or what draws like one.
+        """
+        self._training.crops = tuple(crops)
+
     def splits(self) -> dict[str, int]:
         """Number of images of each split that is there."""
         return self._open().sizes()
@@ -149,35 +164,15 @@ class ImageDataModule(pl.LightningDataModule):
         """Shuffled batches of this rank's share, the last incomplete one left out.
 
         Raises:
-            ValueError: If there are too few images for one batch.
+            ValueError: If there are too few images for one batch, or workers are to crop and what
+                is not known.
         """
-        store = self._open()["train"]
-        share = len(store) // world_size()
-        if share < self.batch_size:
-            ranks = f" on each of {world_size()} ranks" if world_size() > 1 else ""
-            raise ValueError(
-                f"`batch_size` is {self.batch_size}, but there are only {share} training images"
-                f"{ranks}, so not one whole batch (incomplete ones are left out in training). Set "
-                f"`batch_size` to {max(share, 1)} or less, or give more images."
-            )
-        sampler = EpochSampler(
-            len(store),
-            rank=rank(),
-            world_size=world_size(),
-            seed=global_seed() if self._seed is None else self._seed,
-        )
-        if isinstance(store, StreamedImages):
-            store = store.replacing()
-        loader = self._loader(store, persistent=True, sampler=sampler, drop_last=True)
-        if self._position is not None:
-            loader.load_state_dict(self._position)
-            self._position = None
-        self._train_loader = loader
-        return loader
+        seed = global_seed() if self.seed is None else self.seed
+        return self._training.loader(self._open()["train"], self.batch_size, seed)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the training loader is; Lightning keeps it in the checkpoint."""
-        return {} if self._train_loader is None else {"train": self._train_loader.state_dict()}
+        return self._training.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Let the next training loader go on where `state_dict` was called.
@@ -185,7 +180,7 @@ class ImageDataModule(pl.LightningDataModule):
         Lightning restores loaders itself, but not those that were made while the optimiser was
         configured, which a schedule over the run's true number of steps does.
         """
-        self._position = state_dict.get("train")
+        self._training.load_state_dict(state_dict)
 
     def val_dataloader(self) -> ImageLoader | list[ImageLoader]:
         """The validation images in order; an empty list if there are none with labels."""
@@ -193,11 +188,11 @@ class ImageDataModule(pl.LightningDataModule):
         if self.labelled and "val" in library and is_labelled(library["val"]):
             return self._loader(library["val"], persistent=True)
         if not self._told_no_validation:
-            self._told_no_validation = True
             rank_zero_info(
                 "There are no labelled validation images: online validation is off, pretraining "
                 "goes on. (`val_source` or `val_fraction` would give some, if there are labels.)"
             )
+        self._told_no_validation = True
         return []
 
     def evaluation_split(self) -> Literal["test", "val"] | None:
@@ -244,7 +239,7 @@ class ImageDataModule(pl.LightningDataModule):
     def _open(self) -> Library:
         """The images; at the first call, opened, and what follows from them set."""
         if self._library is None:
-            library = Library(open_splits(**self._given), self._options, self._seed or 0)
+            library = Library(self._open_splits(), self._options, self.seed or 0)
             self.channels = library.wanted.channels
             self.classes, self.num_classes = library.classes, library.num_classes
             self.labelled = library.num_classes is not None
@@ -256,14 +251,10 @@ class ImageDataModule(pl.LightningDataModule):
                 workers=self._workers,
             )
             self._library = library
-            self._given = {}  # the library lets go of what it has read; so must this
+            del self._open_splits  # the library lets go of what it has read; so must this
         return self._library
 
-    def _loader(self, store: Images, *, persistent: bool, **options: Any) -> ImageLoader:
+    def _loader(self, store: Images, *, persistent: bool) -> ImageLoader:
         return open_loader(
-            store,
-            batch_size=self.batch_size,
-            workers=self._workers,
-            persistent=persistent,
-            **options,
+            store, batch_size=self.batch_size, workers=self._workers, persistent=persistent
         )

@@ -48,7 +48,7 @@ class ResidentImages(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitems__(self, positions: Sequence[int]) -> Fetched:
+    def __getitems__(self, positions: Sequence[int]) -> Fetched[Batch]:
         """B images at once, ``positions`` in 0 to n−1."""
         chosen = torch.as_tensor(positions, dtype=torch.int64)
         rows = self.rows[chosen]

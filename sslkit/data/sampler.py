@@ -1,6 +1,7 @@
 """The order of an epoch, the same on every machine and after every restart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import DistributedSampler
@@ -49,8 +50,37 @@ class EpochSampler(DistributedSampler):
         return self.size // self.num_replicas
 
     def __iter__(self) -> Iterator[int]:
-        generator = counter_generator(_STREAM, self.seed, self.epoch - self.shift)
-        order = torch.randperm(self.size, generator=generator)
-        share = order[self.rank :: self.num_replicas][: len(self)]
         start, self.start = self.start, 0
-        return iter(share[start:].tolist())
+        return iter(self.share(self.epoch - self.shift)[start:])
+
+    def share(self, order: int) -> Sequence[int]:
+        """The rank's positions in an order, from the first to the last."""
+        generator = counter_generator(_STREAM, self.seed, order)
+        shuffled = torch.randperm(self.size, generator=generator)
+        return shuffled[self.rank :: self.num_replicas][: len(self)].tolist()
+
+
+class Numbered(NamedTuple):
+    """A position in a split, and the number of the order that it is asked for in.
+
+    Worker processes that live through several epochs know by it which epoch this is.
+    """
+
+    order: int
+    position: int
+
+
+class NumberedSampler(EpochSampler):
+    """The same positions, numbered by the order that they belong to."""
+
+    def __iter__(self) -> Iterator[Numbered]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        order = self.epoch - self.shift
+        return (Numbered(order, position) for position in super().__iter__())
+
+
+class StreamSampler(NumberedSampler):
+    """Counts a rank's images instead of shuffling them: what is read in a stream mixes itself."""
+
+    def share(self, order: int) -> Sequence[int]:
+        """0 to the number of the rank's images − 1."""
+        return range(len(self))

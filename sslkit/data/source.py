@@ -19,6 +19,8 @@ from torch.utils.data import Dataset, IterableDataset
 from sslkit.data.arrays import ImageArrays
 from sslkit.data.errors import DataError, UnreadableImageError
 from sslkit.data.folder import ImageFolder
+from sslkit.data.read_ahead import ReadAhead
+from sslkit.data.shards import TarShards
 
 # What Pillow and the readers beneath it raise at a damaged file. A user's data set may raise
 # anything else by a mistake of its own, which must not pass for a damaged image.
@@ -66,8 +68,8 @@ def fetch(source: Dataset, position: int) -> tuple[Any, Any]:
         Image and label as the source gives them; label −1 if the item is an image alone.
 
     Raises:
-        UnreadableImageError: If the source fails to read its file: an `ImageFolder` by any error,
-            another source by an error that Pillow raises at damaged or oversized files.
+        UnreadableImageError: If the source fails to read its file: one of ours by any error,
+            another by an error that Pillow raises at damaged or oversized files.
         DataError: If the item is neither an image nor ``(image, label)``.
     """
     try:
@@ -75,7 +77,8 @@ def fetch(source: Dataset, position: int) -> tuple[Any, Any]:
     except (MemoryError, DataError):
         raise
     except Exception as error:
-        if not isinstance(source, ImageFolder) and not isinstance(error, _DAMAGE):
+        ours = isinstance(source, ImageFolder | TarShards | ReadAhead)
+        if not ours and not isinstance(error, _DAMAGE):
             raise
         name = item_name(source, position)
         why = str(error) or type(error).__name__
@@ -96,6 +99,8 @@ def item_name(source: Dataset, position: int) -> str:
     """What messages call an item: its file where that is known, else its position."""
     if isinstance(source, ImageFolder):
         return source.path(position)
+    if isinstance(source, TarShards | ReadAhead):
+        return source.item_name(position)
     if isinstance(source, ImageArrays):
         return f"Image {position} in {source.name}"
     samples = getattr(source, "samples", None)
@@ -130,6 +135,21 @@ def known_labels(source: Dataset) -> Tensor | None:
         if array.shape == (length(source),) and np.issubdtype(array.dtype, np.integer):
             return torch.from_numpy(array.astype(np.int64))
     return None
+
+
+def known_class_count(source: Dataset) -> int | None:
+    """K where a source says it: by its class names, by a number, or by labels that it knows."""
+    classes = known_classes(source)
+    if classes:
+        return len(classes)
+    if isinstance(source, TarShards) and source.num_classes is not None:
+        return source.num_classes
+    return class_count(known_labels(source))
+
+
+def class_count(labels: Tensor | None) -> int | None:
+    """K of ``(n,)`` labels 0 to K−1, −1 = unlabelled; None if there are none."""
+    return int(labels.max()) + 1 if labels is not None and int(labels.max()) >= 0 else None
 
 
 def known_classes(source: Dataset) -> list[str] | None:

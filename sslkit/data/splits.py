@@ -9,6 +9,8 @@ from torch.utils.data import Dataset
 from sslkit.data.arrays import array_splits
 from sslkit.data.embedded import quickstart_splits
 from sslkit.data.folder import ImageFolder, holds_images, list_folder
+from sslkit.data.shard_names import names_shards
+from sslkit.data.shards import TarShards
 from sslkit.data.source import check_source
 
 # What a folder may be called, whatever the case of its letters, and the split that it then is.
@@ -32,9 +34,10 @@ def open_splits(
     """Open what a user names.
 
     Args:
-        source: ``quickstart``; a ``.npz`` file; a folder, with ``train/`` (or ``training/``) and
-            optionally ``val/`` (or ``valid/``, ``validation/``) and ``test/`` (or ``testing/``)
-            inside, or itself the training images; or a data set, which is the training split.
+        source: ``quickstart``; a ``.npz`` file; ``.tar`` shards; a folder, with ``train/`` (or
+            ``training/``) and optionally ``val/`` (or ``valid/``, ``validation/``) and ``test/``
+            (or ``testing/``) inside, or itself the training images; or a data set, which is the
+            training split.
         val_source: The same for validation, in place of what ``source`` has. A path counts as a
             whole: its ``val`` split if it has one, else the images that it holds.
         test_source: The same for test.
@@ -75,11 +78,13 @@ def _open(source: str | Dataset, argument: str) -> dict[str, Dataset]:
         return {"train": source}
     if source == "quickstart":
         return dict(quickstart_splits())
+    if names_shards(str(source)) and not os.path.isdir(source):
+        return {"train": TarShards(str(source))}
     path = Path(source).expanduser()
     if not path.exists():
         raise FileNotFoundError(
             f"`{argument}` is {str(source)!r}, but {path.absolute()} does not exist. Give a folder "
-            "of images, a .npz file, or the word quickstart for the embedded images."
+            "of images, a .npz file, .tar shards, or the word quickstart for the embedded images."
         )
     if path.is_dir():
         return _open_folder(path)

@@ -50,8 +50,8 @@ def split_statistics(
             )
     if mean is None or std is None:
         if isinstance(store, StreamedImages) and len(store) > _SAMPLE_SIZE:
-            order = torch.randperm(len(store), generator=counter_generator(_SAMPLE, len(store)))
-            store = store.subset(order[:_SAMPLE_SIZE].sort().values)
+            generator = counter_generator(_SAMPLE, len(store))
+            store = store.subset(store.sample(_SAMPLE_SIZE, generator))
         loader = open_loader(
             store, batch_size=batch_size, workers=workers, persistent=False, pinned=False
         )

@@ -4,9 +4,9 @@ n images in this split, B in a batch. Workers decode, resize and crop, nothing e
 on the device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 from sslkit.data.batch import Batch
 from sslkit.data.decode import ImageFormat, conform, to_uint8
 from sslkit.data.errors import DataError, UnreadableImageError
-from sslkit.data.fetched import Fetched
+from sslkit.data.fetched import Fetched, T
 from sslkit.data.labels import LabelMap, whole_label
 from sslkit.data.resident import unreadable
+from sslkit.data.shards import TarShards
 from sslkit.data.source import fetch, item_name
 from sslkit.seeding import counter_generator
 
@@ -52,9 +53,34 @@ class StreamedImages(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitems__(self, positions: Sequence[int]) -> Fetched:
+    def __getitems__(self, positions: Sequence[int]) -> Fetched[Batch]:
         """B images at once, ``positions`` in 0 to n−1."""
-        images = torch.empty((len(positions), *self.wanted.shape), dtype=torch.uint8)
+        return self.collect(
+            positions,
+            [self.wanted.shape],
+            self._whole,
+            lambda parts, label, index: Batch(parts[0], label, index),
+        )
+
+    def collect(
+        self,
+        positions: Sequence[int],
+        shapes: Sequence[tuple[int, int, int]],
+        prepare: Callable[[Any, str, int], Sequence[Tensor]],
+        batch: Callable[[list[Tensor], Tensor, Tensor], T],
+    ) -> Fetched[T]:
+        """B images at once, as one or more tensors each.
+
+        Args:
+            positions: 0 to n−1.
+            shapes: ``(C, H, W)`` of each of an image's tensors.
+            prepare: Makes them, from the image as it was read, its name and its row.
+            batch: From tensors ``(B, C, H, W)``, labels and rows to what is handed out.
+
+        Returns:
+            The batch, or the error.
+        """
+        parts = [torch.empty((len(positions), *shape), dtype=torch.uint8) for shape in shapes]
         labels: list[int] = []
         rows: list[int] = []
         problems: list[str] = []
@@ -62,14 +88,17 @@ class StreamedImages(Dataset):
             for position in positions:
                 for row in self._candidates(position):
                     try:
-                        image, label = self._read(row)
+                        raw, label = fetch(self.source, row)
+                        name = item_name(self.source, row)
+                        images = prepare(raw, name, row)
                     except UnreadableImageError as error:
                         if self.on_bad_image == "error":
                             raise unreadable(str(error)) from error
                         problems.append(str(error))
                         continue
-                    images[len(rows)] = image
-                    labels.append(label)
+                    for part, image in zip(parts, images, strict=True):
+                        part[len(rows)] = image
+                    labels.append(whole_label(label, name))
                     rows.append(row)
                     break
             if not rows or (self.on_bad_image == "replace" and len(rows) < len(positions)):
@@ -80,7 +109,8 @@ class StreamedImages(Dataset):
             label = self.label_map(torch.tensor(labels))
         except DataError as error:
             return Fetched(None, problems, error)
-        return Fetched(Batch(images[: len(rows)], label, torch.tensor(rows)), problems, None)
+        made = batch([part[: len(rows)] for part in parts], label, torch.tensor(rows))
+        return Fetched(made, problems, None)
 
     def subset(self, positions: Tensor) -> "StreamedImages":
         """The images at ``positions (m,)`` int64, in that order."""
@@ -91,6 +121,15 @@ class StreamedImages(Dataset):
         """The same images; what would be skipped is replaced, so that batches keep their size."""
         return replace(self, on_bad_image="replace") if self.on_bad_image == "skip" else self
 
+    def sample(self, size: int, generator: torch.Generator) -> Tensor:
+        """Positions (at most ``size``,) int64 of some of the images, in ascending order.
+
+        A random sample; the first images, where others are reached only through all before them.
+        """
+        if isinstance(self.source, TarShards) and self.source.in_order_only:
+            return torch.arange(min(size, len(self)))
+        return torch.randperm(len(self), generator=generator)[:size].sort().values
+
     def _candidates(self, position: int) -> list[int]:
         """The rows to try for a position: its own, then, to replace it, others drawn from it."""
         own = int(self.rows[position])
@@ -100,9 +139,6 @@ class StreamedImages(Dataset):
         others = torch.randint(len(self.rows), (_TRIES,), generator=generator)
         return [own, *self.rows[others].tolist()]
 
-    def _read(self, row: int) -> tuple[Tensor, int]:
-        name = item_name(self.source, row)
-        raw, label = fetch(self.source, row)
+    def _whole(self, raw: Any, name: str, row: int) -> list[Tensor]:
         size = self.wanted.height if self.wanted.resize else None
-        image = conform(to_uint8(raw, name, image_size=size), self.wanted, name)
-        return image, whole_label(label, name)
+        return [conform(to_uint8(raw, name, image_size=size), self.wanted, name)]

@@ -1,6 +1,7 @@
 """How good frozen features are: extraction, probes, figures of predictions, report."""
 
 from sslkit.bootstrap import bootstrap_interval, paired_bootstrap
+from sslkit.data.subsets import k_shot, label_fraction
 from sslkit.evaluation.feature_cache import cached_features
 from sslkit.evaluation.features import Features, extract_features
 from sslkit.evaluation.heads import Head
@@ -23,25 +24,29 @@ from sslkit.evaluation.metrics import (
     top1_hits,
 )
 from sslkit.evaluation.pictures import write_pictures
+from sslkit.evaluation.plan import FULL, QUICK, Plan
 from sslkit.evaluation.protocol import (
-    Scores,
-    describe_protocol,
     evaluate_encoder,
     evaluate_features,
     evaluate_with_baseline,
     with_baseline,
 )
+from sslkit.evaluation.protocol_text import describe_protocol
 from sslkit.evaluation.report import Report
-from sslkit.evaluation.subsets import k_shot, label_fraction
+from sslkit.evaluation.schema import report_schema
+from sslkit.evaluation.scores import Scores
 from sslkit.evaluation.sweep import BestEpoch, SweepResult, linear_sweep
 
 __all__ = [
+    "FULL",
+    "QUICK",
     "BestEpoch",
     "Features",
     "Head",
     "KNNResult",
     "LinearResult",
     "OverSeeds",
+    "Plan",
     "Report",
     "Scores",
     "SweepResult",
@@ -68,6 +73,7 @@ __all__ = [
     "paired_bootstrap",
     "per_class_accuracy",
     "real_hits",
+    "report_schema",
     "top1_hits",
     "variable_top_k",
     "with_baseline",

@@ -16,14 +16,13 @@ from sslkit.data.loader import ImageLoader, open_loader
 from sslkit.distributed import gather_objects, rank, world_size
 from sslkit.evaluation.feature_entry import EntryWriter, read_entry
 from sslkit.evaluation.feature_key import feature_key, key_name
-from sslkit.evaluation.features import Features, encode, frozen
-from sslkit.nn import Encoder
+from sslkit.evaluation.features import Extractor, Features, encode, frozen
 
 _Result = TypeVar("_Result")
 
 
 def cached_features(
-    encoder: Encoder,
+    encoder: Extractor,
     loader: Iterable[Any],
     *,
     folder: Path | str,
@@ -76,7 +75,7 @@ def cached_features(
 
 
 def _extract(
-    encoder: Encoder, loader: Iterable[Any], device: torch.device | str, writer: EntryWriter
+    encoder: Extractor, loader: Iterable[Any], device: torch.device | str, writer: EntryWriter
 ) -> None:
     """Encode this rank's batches in step with the others; the first rank writes all of them."""
     first = rank() == 0

@@ -88,7 +88,7 @@ class EntryWriter:
     def _unwritable(self, error: OSError) -> OSError:
         return OSError(
             f"features cannot be written to the folder {self._entry.parent} "
-            f"({error.strerror or error}): give one of your own, on a disk with space."
+            f"({error.strerror or error}): give one of your own (--cache), on a disk with space."
         )
 
 

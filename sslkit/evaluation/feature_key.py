@@ -11,14 +11,14 @@ import torchvision
 
 from sslkit._version import __version__
 from sslkit.data.fingerprint import fingerprint
-from sslkit.nn import Encoder
+from sslkit.evaluation.features import Extractor
 
 # Raised whenever the files of the cache change, or features of the same encoder and images do.
 FORMAT = 1
 
 
 def feature_key(
-    encoder: Encoder, loader: Iterable[Any], device: torch.device | str
+    encoder: Extractor, loader: Iterable[Any], device: torch.device | str
 ) -> dict[str, Any]:
     """All that the features of a loader's images depend on, as plain values.
 
@@ -53,7 +53,7 @@ def key_name(key: dict[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _hash_weights(encoder: Encoder) -> str:
+def _hash_weights(encoder: Extractor) -> str:
     found = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(encoder.state_dict().items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from sslkit.data import Batch, as_batch
-from sslkit.nn import Encoder
+from sslkit.evaluation.raw_pixels import RawPixels
+from sslkit.nn import Encoder, LayeredEncoder
 
+# What turns images into features.
+Extractor = Encoder | LayeredEncoder | RawPixels
 NOTHING = (
     "there are no features of a loader without a single batch: check that its split holds images "
     "and that drop_last is off."
@@ -36,7 +39,7 @@ class Features:
 
 
 def extract_features(
-    encoder: Encoder, loader: Iterable[Any], *, device: torch.device | str = "cpu"
+    encoder: Extractor, loader: Iterable[Any], *, device: torch.device | str = "cpu"
 ) -> Features:
     """Encode every image of a loader once, in eval mode, in the order of the loader.
 
@@ -61,7 +64,7 @@ def extract_features(
 
 
 @contextmanager
-def frozen(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
+def frozen(encoder: Extractor, device: torch.device | str) -> Iterator[None]:
     """Hold an encoder in eval mode on a device; every module's training flag is put back after."""
     training = {module: module.training for module in encoder.modules()}
     encoder.to(device).eval()
@@ -74,7 +77,7 @@ def frozen(encoder: Encoder, device: torch.device | str) -> Iterator[None]:
 
 @torch.inference_mode()
 def encode(
-    encoder: Encoder, item: Any, device: torch.device | str
+    encoder: Extractor, item: Any, device: torch.device | str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Features ``(B, F)`` float32, labels and positions of a batch, on the CPU.
 

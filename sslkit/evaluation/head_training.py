@@ -4,19 +4,20 @@ N images, n of them fitted, F feature width, H heads, C classes.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from sslkit.evaluation.features import Features
 from sslkit.evaluation.heads import Head, LinearHeads
+from sslkit.nn.layers import OUTPUT
 from sslkit.seeding import counter_generator
 
 # Few labels are few batches an epoch: the schedule is at least so long.
 MIN_STEPS = 1000
-# Rows read together for the mean square.
-_ROWS = 16_384
+# Numbers read together for the mean squares.
+_HELD = 2_000_000
 
 
 def count_epochs(images: int, *, epochs: int, batch_size: int) -> int:
@@ -38,6 +39,7 @@ def train_heads(
     epochs: int,
     batch_size: int,
     seed: int,
+    widths: Mapping[str, int] | None = None,
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[int, LinearHeads]]:
     """Train heads on some rows of the features, an epoch at a time.
@@ -49,6 +51,7 @@ def train_heads(
         epochs: How often each row is seen, but for the last rows of an epoch that fill no batch.
         batch_size: Rows in a step; fewer rows are one batch.
         seed: Of the order of the batches.
+        widths: Of the layers whose features stand side by side; None: one layer, the output.
         device: Where the heads are; batches are moved there.
 
     Yields:
@@ -56,11 +59,15 @@ def train_heads(
     """
     classes = count_classes(train.labels)
     dtype = torch.promote_types(train.features.dtype, torch.float32)
+    widths = {OUTPUT: train.features.shape[1]} if widths is None else widths
+    squares = mean_squares(train.features, rows).split(list(widths.values()))
+    # A layer that is zero everywhere may have any scale.
+    roots = [math.sqrt(float(part.mean())) or 1.0 for part in squares]
     trained = LinearHeads(
         heads,
-        width=train.features.shape[1],
+        widths=widths,
         classes=classes,
-        scale=1 / root_mean_square(train.features, rows),
+        scales={layer: 1 / root for layer, root in zip(widths, roots, strict=True)},
         multi_label=train.labels.ndim == 2,
         dtype=dtype,
         device=device,
@@ -91,8 +98,9 @@ def as_targets(labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
     return zeros.scatter_(0, labels.unsqueeze(0), 1.0)
 
 
-def root_mean_square(features: Tensor, rows: Tensor) -> float:
-    """Of all numbers in some rows, read a part at a time; 1 where they are all zero."""
-    parts = (features.index_select(0, part).double().square().sum() for part in rows.split(_ROWS))
-    total = float(sum(parts, torch.zeros((), dtype=torch.float64)))
-    return math.sqrt(total / (len(rows) * features.shape[1])) or 1.0
+def mean_squares(features: Tensor, rows: Tensor) -> Tensor:
+    """Of each column over some rows, read a part at a time: ``(F,)`` float64."""
+    total = torch.zeros(features.shape[1], dtype=torch.float64)
+    for part in rows.split(max(1, _HELD // features.shape[1])):
+        total += features.index_select(0, part).double().square().sum(0)
+    return total / len(rows)

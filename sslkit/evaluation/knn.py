@@ -126,6 +126,11 @@ def knn_grid(
     )
 
 
+def query_chunk(rows: int) -> int:
+    """How many queries are searched for at once among so many rows, to hold 128 MB of cosines."""
+    return min(_QUERIES, max(16, _HELD // rows))
+
+
 def _predict(
     queries: Tensor,
     bank: Tensor,
@@ -138,7 +143,7 @@ def _predict(
     """For each vote the classes ``(Q,)``; ``itself`` ``(Q,)`` are rows of the bank not to count."""
     classes = int(labels.max()) + 1
     parts: dict[Vote, list[Tensor]] = {Vote(c, weight): [] for weight in WEIGHTS for c in counts}
-    chunk = min(_QUERIES, max(16, _HELD // len(bank)))
+    chunk = query_chunk(len(bank))
     # One more, as each finds itself.
     wanted = counts[-1] + (itself is not None)
     start = 0

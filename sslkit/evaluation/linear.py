@@ -1,11 +1,12 @@
 """The linear probe: L2-regularised multinomial logistic regression on frozen features.
 
-N images, F feature width. C is scikit-learn's inverse penalty: the larger, the less regularised.
+N images to fit, M to score, F feature width, K classes. C is scikit-learn's inverse penalty: the
+larger, the less regularised.
 """
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,14 @@ class LinearResult:
         c: The chosen inverse penalty.
         held_out: For each C of the grid, the accuracy on the held-out part of the training set.
         predicted: The predicted class of every test image, where it is kept; not compared.
+        probabilities: ``(M, K)`` of every class 0 to K − 1, where they are kept; not compared.
     """
 
     accuracy: float
     c: float
     held_out: dict[float, float]
     predicted: NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
+    probabilities: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 def linear_probe(
@@ -58,19 +61,61 @@ def linear_probe(
         grid: The values of C to choose from.
 
     Returns:
-        Accuracy, the chosen C, how every C did, and the predictions.
+        Accuracy, the chosen C, how every C did, and what was predicted.
 
     Raises:
         ValueError: If the labels have fewer than two classes, every class has a single image, or
             the grid is empty or not positive.
     """
-    c, held_out = choose_c(*train, seed=seed, grid=grid)
+    return linear_probes(train, test, seeds=[seed], grid=grid)[0]
+
+
+def linear_probes(
+    train: tuple[NDArray[Any], NDArray[Any]],
+    test: tuple[NDArray[Any], NDArray[Any]],
+    *,
+    seeds: Sequence[int],
+    grid: Sequence[float] = GRID,
+) -> list[LinearResult]:
+    """`linear_probe` with several seeds, which is quicker: a C is fitted on all rows but once.
+
+    Args:
+        train: See `linear_probe`.
+        test: See `linear_probe`.
+        seeds: Of the splits.
+        grid: See `linear_probe`.
+
+    Returns:
+        One result for each seed.
+
+    Raises:
+        ValueError: See `linear_probe`.
+    """
+    chosen = [choose_c(*train, seed=seed, grid=grid) for seed in seeds]
+    fits = {c: fit_at(train, test, c) for c, _ in chosen}
+    return [replace(fits[c], held_out=held_out) for c, held_out in chosen]
+
+
+def fit_at(
+    train: tuple[NDArray[Any], NDArray[Any]], test: tuple[NDArray[Any], NDArray[Any]], c: float
+) -> LinearResult:
+    """Fit on all rows with a C that is given, and score.
+
+    Args:
+        train: Features ``(N, F)`` and labels ``(N,)``.
+        test: Features ``(M, F)`` and labels ``(M,)``.
+        c: The inverse penalty.
+    """
     scaler = StandardScaler().fit(train[0])
-    classifier = _classifier()
-    _fit(classifier.set_params(C=c), np.asarray(scaler.transform(train[0])), train[1])
-    predicted = np.asarray(classifier.predict(scaler.transform(test[0])))
+    classifier = _classifier().set_params(C=c)
+    _fit(classifier, np.asarray(scaler.transform(train[0])), train[1])
+    given = np.asarray(scaler.transform(test[0]))
+    predicted = np.asarray(classifier.predict(given))
+    # Of every class, also those between that no training image has.
+    probabilities = np.zeros((len(given), int(train[1].max()) + 1), dtype=np.float32)
+    probabilities[:, classifier.classes_] = classifier.predict_proba(given)
     accuracy = float(np.mean(predicted == test[1]))
-    return LinearResult(accuracy, c, held_out, predicted)
+    return LinearResult(accuracy, c, {}, predicted, probabilities)
 
 
 def choose_c(

@@ -18,7 +18,7 @@ from torch import Tensor
 from sslkit.evaluation.features import Features, frozen
 from sslkit.evaluation.map_colours import map_colours
 from sslkit.evaluation.metrics import confusion_matrix
-from sslkit.evaluation.protocol import Scores
+from sslkit.evaluation.scores import Scores
 from sslkit.evaluation.shown import draw_balanced, images_at
 from sslkit.figures import (
     confusion_figure,
@@ -36,6 +36,8 @@ QUERIES, NEIGHBOURS = 10, 8
 MAPPED, LEVELS = 8, 3  # images with feature maps, and maps of each
 TSNE_POINTS = 1500
 _CHUNK = 65_536
+# Probes whose confusions are drawn, the first that there is.
+_PROBES = {"linear": "Logistic regression", "sweep": "Linear heads"}
 
 
 def write_pictures(
@@ -81,12 +83,16 @@ def write_pictures(
         figures["tsne"] = tsne_figure(test[1], seed=seed, classes=classes)
     if hasattr(encoder.backbone, "forward_intermediates"):
         figures["feature_maps"] = map_sheet(encoder, images[:MAPPED], device=device)
-    if scores.predictions is not None and "linear" in scores.predictions.predicted:
-        found = scores.predictions
-        taken, label = torch.from_numpy(found.predicted["linear"]), torch.from_numpy(found.label)
+    found = scores.predictions
+    probes = [] if found is None else [p for p in _PROBES if p in found.predicted]
+    if found is not None and probes:
+        taken = torch.from_numpy(found.predicted[probes[0]])
+        label = torch.from_numpy(found.label)
         count = int(torch.cat([taken, label, train[1].labels]).max()) + 1
         counts = confusion_matrix(taken, label, num_classes=count).numpy()
-        title = f"Linear probe, {scores.encoder} encoder"
+        title = (
+            f"{_PROBES[probes[0]]}, {scores.n_train:,} training images, {scores.encoder} encoder"
+        )
         figures["confusion"] = confusion_figure(counts, classes=classes, title=title)
     spectra = {scores.encoder: test[1]} | dict(others or {})
     figures["spectrum"] = spectrum_figure(
@@ -105,6 +111,7 @@ def neighbour_sheet(
     images: Tensor,
     *,
     classes: Sequence[str] | None = None,
+    among_themselves: bool = False,
 ) -> Figure:
     """Draw the training images whose features are most similar to those of some images.
 
@@ -114,6 +121,8 @@ def neighbour_sheet(
         shown: ``(q,)`` int64, the rows of the queries.
         images: ``(q, C, h, w)`` uint8, the queries.
         classes: Names of the classes.
+        among_themselves: Whether the queries are of the images to search; no image is then its own
+            neighbour.
 
     Returns:
         The sheet.
@@ -123,7 +132,10 @@ def neighbour_sheet(
     # In parts: the features may be a memory-mapped file larger than the memory.
     parts = bank.features.split(_CHUNK)
     cosine = torch.cat([queries @ unit_rows(part).T for part in parts], dim=1)
-    values, found = cosine.topk(min(NEIGHBOURS, cosine.shape[1]), dim=1)
+    if among_themselves:
+        cosine[torch.arange(len(shown)), shown] = -torch.inf
+    count = min(NEIGHBOURS, cosine.shape[1] - among_themselves)
+    values, found = cosine.topk(count, dim=1)
     rows, where = found.unique(return_inverse=True)
     return retrieval_figure(
         images.numpy(),
@@ -132,7 +144,11 @@ def neighbour_sheet(
         neighbour_labels=bank.labels[found].numpy(),
         cosines=values.numpy(),
         classes=classes,
-        note="Queries are drawn at random, class after class; neighbours are training images.",
+        note=(
+            "Queries are training images, drawn at random; neighbours are others of them."
+            if among_themselves
+            else "Queries are drawn at random, class after class; neighbours are training images."
+        ),
     )
 
 

@@ -1,56 +1,27 @@
-"""The evaluation protocol: kNN and a linear probe on frozen features, beside a random encoder.
+"""The evaluation protocol: kNN and linear probes on frozen features, beside a random encoder.
 
-The test set is only ever scored: neighbours, standardisation and the linear probe's penalty come
-from the training set.
+The test set is only ever scored: neighbours, standardisation and all that is chosen come from the
+training set.
 
 N images, F feature width, C classes.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 
+from sslkit.evaluation.class_probes import probe_classes
 from sslkit.evaluation.features import Features, extract_features
-from sslkit.evaluation.linear import GRID, HELD_OUT, LinearResult, linear_probe
-from sslkit.evaluation.usable import check_classes, usable_rows
-from sslkit.functional import knn_scores
+from sslkit.evaluation.label_set_probes import probe_label_sets
+from sslkit.evaluation.plan import QUICK, Plan
+from sslkit.evaluation.scores import Scores
+from sslkit.evaluation.usable import usable_rows
 from sslkit.nn import Encoder
-from sslkit.predictions import Predictions
+from sslkit.nn.layers import OUTPUT
 
 PRETRAINED = "pretrained"
 RANDOM = "random initialisation"
-# What messages and reports call the images that are scored.
-SCORED = {"test": "test", "val": "validation"}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How good one encoder's frozen features are; accuracies are shares of the test images, 0 to 1.
-
-    Attributes:
-        encoder: Which encoder, in words.
-        knn: For each k, up to ``n_train``, the accuracy of the weighted kNN vote.
-        linear: What the linear probe found.
-        n_train: Labelled training images.
-        n_test: Labelled test images.
-        num_classes: Classes among the training labels.
-        feature_width: F.
-        left_out: The values of k that were asked for and are larger than ``n_train``.
-        predictions: What each test image was taken for, by the name of the figure (``knn_20``,
-            ``linear``), where it is kept; not compared.
-    """
-
-    encoder: str
-    knn: dict[int, float]
-    linear: LinearResult
-    n_train: int
-    n_test: int
-    num_classes: int
-    feature_width: int
-    left_out: tuple[int, ...] = ()
-    predictions: Predictions | None = field(default=None, compare=False, repr=False)
 
 
 def evaluate_encoder(
@@ -63,27 +34,29 @@ def evaluate_encoder(
     k: Sequence[int] = (20, 200),
     temperature: float = 0.07,
     name: str = PRETRAINED,
+    plan: Plan = QUICK,
 ) -> Scores:
-    """Extract the features once, then score them by kNN and by the linear probe.
+    """Extract the features once, then score them by kNN and by linear probes.
 
     Args:
         encoder: Moved to ``device`` and left there.
         train_loader: Labelled images that are searched and fitted; unlabelled ones are left out.
         test_loader: Labelled images to score.
-        seed: Of the training images that are held out to choose the linear probe's penalty.
-        device: Where the encoder and the kNN run.
+        seed: Of the training images that are held out to choose on, and of what else is drawn.
+        device: Where the encoder, the kNN and the linear heads run.
         k: How many neighbours vote, one score each. Values larger than the number of labelled
             training images are left out.
         temperature: Of the kNN votes.
         name: What the scores and the messages call this encoder.
+        plan: What is measured beside; the encoder's output is the only layer.
 
     Returns:
         The scores.
 
     Raises:
-        ValueError: If training or test images have no labels or several classes each, there are
-            fewer training images than every k or a single class, a test class is not among the
-            training classes, or features are not finite.
+        ValueError: If training or test images have no labels, there are fewer training images than
+            every k or a single class, a test class is not among the training classes, or features
+            are not finite.
     """
     return evaluate_features(
         extract_features(encoder, train_loader, device=device),
@@ -93,6 +66,7 @@ def evaluate_encoder(
         k=k,
         temperature=temperature,
         name=name,
+        plan=plan,
     )
 
 
@@ -105,62 +79,57 @@ def evaluate_features(
     k: Sequence[int] = (20, 200),
     temperature: float = 0.07,
     name: str = PRETRAINED,
+    plan: Plan = QUICK,
+    layers: Mapping[str, int] | None = None,
 ) -> Scores:
     """Score features that have been extracted; see `evaluate_encoder`.
 
     Args:
-        train: Of the images that are searched and fitted.
+        train: Of the images that are searched and fitted: one class an image, or several.
         test: Of the images to score.
-        seed: Of the training images that are held out to choose the linear probe's penalty.
-        device: Where the kNN runs.
+        seed: Of the training images that are held out to choose on, and of what else is drawn.
+        device: Where the kNN and the linear heads run.
         k: How many neighbours vote, one score each.
         temperature: Of the kNN votes.
         name: What the scores and the messages call the encoder of the features.
+        plan: What is measured beside.
+        layers: Where features of several layers stand side by side, the width of each, see
+            `sslkit.nn.LayeredEncoder`. The linear heads choose among them; all else sees the first,
+            the encoder's output.
 
     Returns:
-        The scores, with the predictions.
+        The scores, with the predictions where images have one class.
 
     Raises:
         ValueError: See `evaluate_encoder`.
     """
-    train = usable_rows(train, "training", name)
-    usable = [count for count in k if count <= len(train.labels)]
+    layers = {OUTPUT: train.features.shape[1]} if layers is None else layers
+    train = usable_rows(train, "training", name, multi_label=True)
+    usable = tuple(count for count in k if count <= len(train.labels))
     if not usable:
         raise ValueError(
             f"kNN with k={list(k)} needs at least one k and as many labelled training images, and "
             f"there are {len(train.labels)}. Use smaller values of k or more training images."
         )
-    test = usable_rows(test, "test", name)
-    check_classes(train.labels, test.labels)
-    votes = knn_scores(
-        test.features.to(device),
-        train.features.to(device),
-        train.labels.to(device),
+    test = usable_rows(test, "test", name, multi_label=True)
+    if train.labels.shape[1:] != test.labels.shape[1:]:
+        raise ValueError(
+            "training and test images must have labels of one kind, (N,) classes or (N, K) label "
+            f"sets of the same K classes, got {tuple(train.labels.shape)} and "
+            f"{tuple(test.labels.shape)}."
+        )
+    probe = probe_classes if train.labels.ndim == 1 else probe_label_sets
+    return probe(
+        train,
+        test,
+        name=name,
+        plan=plan,
+        layers=layers,
         k=usable,
-        num_classes=int(train.labels.max()) + 1,
-        temperature=temperature,
-    )
-    linear = linear_probe(
-        (train.features.numpy(), train.labels.numpy()),
-        (test.features.numpy(), test.labels.numpy()),
-        seed=seed,
-    )
-    predicted = {f"knn_{count}": votes[count].argmax(1).cpu().numpy() for count in usable}
-    if linear.predicted is not None:
-        predicted["linear"] = linear.predicted
-    index = torch.arange(len(test.labels)) if test.index is None else test.index
-    predictions = Predictions(index.numpy(), test.labels.numpy(), predicted)
-    hits = predictions.hits()
-    return Scores(
-        encoder=name,
-        knn={count: float(hits[f"knn_{count}"].mean()) for count in usable},
-        linear=linear,
-        n_train=len(train.labels),
-        n_test=len(test.labels),
-        num_classes=len(train.labels.unique()),
-        feature_width=train.features.shape[1],
         left_out=tuple(count for count in k if count not in usable),
-        predictions=predictions,
+        temperature=temperature,
+        seed=seed,
+        device=device,
     )
 
 
@@ -214,44 +183,3 @@ def with_baseline(encoder: Encoder, seed: int) -> dict[str, Encoder]:
         seed: Of the random weights.
     """
     return {PRETRAINED: encoder, RANDOM: encoder.reinitialised(seed)}
-
-
-def describe_protocol(
-    *, k: Sequence[int], temperature: float, seed: int, split: Literal["test", "val"] = "test"
-) -> dict[str, str]:
-    """What every figure of `evaluate_with_baseline` means, in one sentence or two each.
-
-    Args:
-        k: Which numbers of neighbours vote.
-        temperature: Of the kNN votes.
-        seed: Of the held-out part and of the random weights.
-        split: Which split of the data is scored, as test images.
-    """
-    scored = SCORED[split]
-    knn = {
-        f"knn_{count}": (
-            f"Weighted kNN: the {count} training images with the highest cosine similarity vote "
-            f"with weight exp(cos / {temperature:g})."
-        )
-        for count in k
-    }
-    return {
-        "features": (
-            "Pooled features of the frozen encoder in eval mode, float32; images resized and "
-            "centre-cropped to the encoder's size, normalised, not augmented. Top-1 accuracy on "
-            f"the {scored} images"
-            f"{'.' if split == 'test' else ', as the data has no labelled test split.'}"
-        ),
-        **knn,
-        "linear": (
-            "L2-regularised multinomial logistic regression (lbfgs) on features standardised by "
-            f"the training images. Its C is the best of {GRID[0]:g} to {GRID[-1]:g} ({len(GRID)} "
-            f"log-spaced values) on {HELD_OUT:.0%} of the training images, stratified, seed "
-            f"{seed}; then refitted on all of them. {scored.capitalize()} images are only scored."
-        ),
-        RANDOM: (
-            f"The same architecture with untrained weights, seed {seed}, and the same input "
-            "normalisation; batch normalisation in eval mode with its initial statistics (mean 0, "
-            "variance 1), as it is."
-        ),
-    }

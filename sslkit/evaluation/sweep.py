@@ -7,8 +7,8 @@ N training images, M test images, F feature width, H heads, C classes.
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -21,6 +21,7 @@ from sslkit.evaluation.held_out import held_out_rows
 from sslkit.evaluation.label_sets import mean_average_precision
 from sslkit.evaluation.metrics import top1_hits
 from sslkit.evaluation.usable import check_classes, usable_rows
+from sslkit.nn.layers import OUTPUT
 
 HEADS = tuple(
     Head(*values)
@@ -81,6 +82,7 @@ def linear_sweep(
     *,
     seed: int,
     heads: Sequence[Head] = HEADS,
+    layers: Mapping[str, int] | None = None,
     epochs: int = 50,
     batch_size: int = 256,
     device: torch.device | str = "cpu",
@@ -90,15 +92,18 @@ def linear_sweep(
 
     SGD with momentum 0.9, the learning rate falling to 0 along a cosine, no augmentation. For heads
     without batch-norm the features are divided by one number, their root mean square over the rows
-    that are fitted, so that a learning rate means the same for features of any scale. Memory is
-    that of the features plus a few batches, so they may be memory-mapped; images with several
-    classes take the logits of all heads on the held-out part as well.
+    that are fitted (of each layer), so that a learning rate means the same for features of any
+    scale. Memory is that of the features plus a few batches, so they may be memory-mapped; images
+    with several classes take the logits of all heads on the held-out part as well.
 
     Args:
         train: Features to fit, with one class an image or several; unlabelled ones are left out.
         test: Features to score; they are read after everything is fitted.
         seed: Of the held-out part, which is `linear_probe`'s, and of the order of the batches.
         heads: The settings to choose from, each once.
+        layers: Where features of several layers stand side by side, the width of each under its
+            name, in order, see `sslkit.nn.LayeredEncoder`: every head is trained on every layer.
+            None: one layer.
         epochs: Passes over the training images; more where they would be under 1,000 steps.
         batch_size: Images in a step, at least 2.
         device: Where the heads are trained; batches are moved there.
@@ -113,23 +118,26 @@ def linear_sweep(
             an argument out of range, or all heads diverge.
     """
     _check_settings(heads, epochs, batch_size)
+    layers = {OUTPUT: train.features.shape[1]} if layers is None else dict(layers)
+    heads = [head._replace(layer=layer) for layer in layers for head in heads]
     train = usable_rows(train, "training", name, multi_label=True)
     test = usable_rows(test, "test", name, multi_label=True)
-    _check_pair(train, test)
+    _check_pair(train, test, layers)
     held = held_out_rows(train.labels, seed)
     fitted, held_rows = (mask.nonzero().flatten() for mask in (~held, held))
 
-    def trained(rows: Tensor, these: Sequence[Head]) -> Iterator[tuple[int, LinearHeads]]:
+    def trained(
+        given: Features, widths: Mapping[str, int], rows: Tensor, these: Sequence[Head]
+    ) -> Iterator[tuple[int, LinearHeads]]:
         length = count_epochs(len(rows), epochs=epochs, batch_size=batch_size)
-        return train_heads(
-            train, rows, these, epochs=length, batch_size=batch_size, seed=seed, device=device
-        )
+        how = {"epochs": length, "batch_size": batch_size, "seed": seed, "device": device}
+        return train_heads(given, rows, these, widths=widths, **how)
 
     length = count_epochs(len(fitted), epochs=epochs, batch_size=batch_size)
     looks = {math.ceil(length * look / _LOOKS) for look in range(1, _LOOKS + 1)}
     figures: dict[Head, float] = {}
     best: tuple[float, int, LinearHeads] | None = None
-    for epoch, swept in trained(fitted, heads):
+    for epoch, swept in trained(train, layers, fitted, heads):
         if epoch not in looks:
             continue
         found = _figures(swept, train, held_rows, device)
@@ -144,8 +152,11 @@ def linear_sweep(
         )
     # Of equals, one with batch-norm, which hangs less on its learning rate; the most regularised.
     head = max(figures, key=lambda h: (figures[h], h.batch_norm, h.weight_decay, -h.learning_rate))
-    *_, (last, final) = trained(torch.arange(len(held)), [head])
-    logits, best_logits = (_logits(h, test.features, device) for h in (final, best[2]))
+    own, own_test = (_columns(features, layers, head.layer) for features in (train, test))
+    width = {head.layer: layers[head.layer]}
+    *_, (last, final) = trained(own, width, torch.arange(len(held)), [head])
+    logits = _logits(final, own_test.features, device)
+    best_logits = _logits(best[2], test.features, device)
     return SweepResult(
         metric="top1" if train.labels.ndim == 1 else "mAP",
         figure=_figure(logits, test.labels),
@@ -164,9 +175,9 @@ def _figures(
     """Of every head on some rows; 0 where it diverged."""
     several = features.labels.ndim == 2
     kept: list[Tensor] = []
-    for part in rows.split(max(1, _HELD // len(heads.bias))):
+    for part in rows.split(max(1, _HELD // heads.outputs)):
         given = features.features.index_select(0, part)
-        logits = heads.logits(given.to(device, heads.weight.dtype))
+        logits = heads.logits(given.to(device, heads.dtype))
         kept.append((logits.transpose(1, 2) if several else logits.argmax(dim=1)).cpu())
     found = torch.cat(kept, dim=1)
     return [
@@ -182,10 +193,16 @@ def _figure(found: Tensor, labels: Tensor) -> float:
     return top1_hits(found, labels).double().mean().item()
 
 
+def _columns(features: Features, layers: Mapping[str, int], layer: str) -> Features:
+    """Those of one layer, not copied."""
+    parts = features.features.split(list(layers.values()), dim=1)
+    return replace(features, features=dict(zip(layers, parts, strict=True))[layer])
+
+
 def _logits(heads: LinearHeads, features: Tensor, device: torch.device | str) -> Tensor:
     """``(M, C)`` of a single head."""
-    parts = features.split(max(1, _HELD // len(heads.bias)))
-    found = [heads.logits(part.to(device, heads.weight.dtype))[0].T.cpu() for part in parts]
+    parts = features.split(max(1, _HELD // heads.outputs))
+    found = [heads.logits(part.to(device, heads.dtype))[0].T.cpu() for part in parts]
     return torch.cat(found)
 
 
@@ -205,7 +222,12 @@ def _check_settings(heads: Sequence[Head], epochs: int, batch_size: int) -> None
         )
 
 
-def _check_pair(train: Features, test: Features) -> None:
+def _check_pair(train: Features, test: Features, layers: Mapping[str, int]) -> None:
+    if train.features.shape[1] != sum(layers.values()):
+        raise ValueError(
+            f"features are {train.features.shape[1]} wide, and the widths of the layers in them, "
+            f"{layers}, add up to {sum(layers.values())}."
+        )
     if train.features.shape[1] != test.features.shape[1]:
         raise ValueError(
             f"training features are {train.features.shape[1]} wide and test features "

@@ -9,6 +9,7 @@ from sslkit.figures.retrieval_figure import retrieval_figure
 from sslkit.figures.scatter_figure import scatter_figure
 from sslkit.figures.score_figure import score_figure
 from sslkit.figures.spectrum_figure import spectrum_figure
+from sslkit.figures.view_figure import view_figure
 
 __all__ = [
     "CurveFile",
@@ -21,5 +22,6 @@ __all__ = [
     "scatter_figure",
     "score_figure",
     "spectrum_figure",
+    "view_figure",
     "write_figure",
 ]

@@ -54,7 +54,7 @@ def confusion_figure(
         beside[0].text(0, 1, _list(counts, percent, names), fontsize=9, va="top")
     figure.colorbar(image, ax=axes, shrink=0.7, label="share of the class's images (%)")
     right = np.trace(counts) / max(counts.sum(), 1)
-    note = f"{int(counts.sum()):,} images, {right:.1%} of them right (the diagonal)."
+    note = f"{int(counts.sum()):,} images, {100 * right:.1f} % of them right (the diagonal)."
     figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color="0.35")
     return figure
 

@@ -49,7 +49,7 @@ def retrieval_figure(
     known = (query_labels[:, None] >= 0) & (neighbour_labels >= 0)
     if known.any():
         right = (query_labels[:, None] == neighbour_labels)[known].mean()
-        share = f" Of these neighbours {right:.0%} are of the query's class."
+        share = f" Of these neighbours {100 * right:.0f} % are of the query's class."
     text = (
         "Left: the query. Then its nearest neighbours, with their cosine; blue frame: the query's "
         f"class, orange: another, named. {note}{share}"

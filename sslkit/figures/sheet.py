@@ -1,7 +1,7 @@
 """Many small images in one picture: rows and columns of tiles with frames and captions."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 # Between tiles, and below each for its caption; in tiles.
 _GAP, _CAPTION = 0.08, 0.2
+_LINE = 0.125  # inches of every further line of a caption
 _LETTERS = 13  # of a note, to the inch
 _SMALL = 96  # pixels: the pixels of smaller images are shown as they are
 
@@ -24,8 +25,9 @@ class Tile:
         image: ``(h, w)`` grey or ``(h, w, 3)``, uint8 or floats from 0 to 1.
         row: Where it lies, from 0.
         column: Where it lies, from 0; halves are possible.
-        caption: Below it.
+        caption: Below it; of several lines if need be.
         frame: Colour of the frame, and of the caption; None: no frame, dark grey text.
+        marks: Rectangles on it: left, top, width and height in pixels of the image, and colour.
     """
 
     image: NDArray[np.generic]
@@ -33,6 +35,7 @@ class Tile:
     column: float
     caption: str = ""
     frame: str | None = None
+    marks: Sequence[tuple[float, float, float, float, str]] = ()
 
 
 def sheet(
@@ -41,6 +44,7 @@ def sheet(
     title: str,
     note: str,
     row_names: Sequence[str] = (),
+    column_names: Mapping[float, str] | None = None,
     inches: float = 1.15,
 ) -> Figure:
     """Draw tiles on a page that is as large as they need.
@@ -50,6 +54,7 @@ def sheet(
         title: Above them.
         note: Below them; wrapped to the width of the page.
         row_names: At the left of the rows, turned; none leaves no room for them.
+        column_names: Above the columns, by where these lie.
         inches: Side of a tile.
 
     Returns:
@@ -62,13 +67,15 @@ def sheet(
         raise ValueError("there is nothing to draw: no images were given.")
     columns = max(tile.column for tile in tiles) + 1
     rows = max(tile.row for tile in tiles) + 1
-    height = 1 + _GAP + _CAPTION * any(tile.caption for tile in tiles)
+    lines = max(tile.caption.count("\n") for tile in tiles)
+    height = 1 + _GAP + _CAPTION * any(tile.caption for tile in tiles) + _LINE * lines / inches
     width = 1 + _GAP
     margin = 0.15 + 0.2 * bool(row_names)
     page = max(inches * width * columns, 6.5) + margin + 0.15
     note = textwrap.fill(note, int(_LETTERS * page))
     below = 0.25 + 0.15 * (note.count("\n") + 1)
-    size = page, inches * height * rows + 0.45 + below
+    above = 0.45 + 0.2 * bool(column_names)
+    size = page, inches * height * rows + above + below
     figure = Figure(figsize=size)
     inner = (page - margin - 0.15) / page, inches * height * rows / size[1]
     axes = figure.add_axes((margin / page, below / size[1], *inner))
@@ -80,6 +87,10 @@ def sheet(
             -0.06, row * height + 0.5, name, rotation=90, ha="right", va="center",
             fontsize=8, color="0.25",
         )  # fmt: skip
+    for column, name in (column_names or {}).items():
+        axes.text(
+            column * width + 0.5, -0.04, name, ha="center", va="bottom", fontsize=9, color="0.25"
+        )
     axes.set(xlim=(-0.03, columns * width), ylim=(rows * height, -0.03))
     axes.set_aspect("equal", adjustable="box", anchor="NW")
     figure.text(0.15 / size[0], 1 - 0.12 / size[1], title, fontsize=13, va="top")
@@ -112,6 +123,14 @@ def _draw(axes: Axes, tile: Tile, x: float, y: float) -> None:
     if tile.frame is not None:
         axes.add_patch(
             Rectangle((left, top), w, h, fill=False, edgecolor=tile.frame, linewidth=2.5)
+        )
+    scale = w / wide
+    for at_x, at_y, across, down, colour in tile.marks:
+        corner = left + at_x * scale, top + at_y * scale
+        axes.add_patch(
+            Rectangle(
+                corner, across * scale, down * scale, fill=False, edgecolor=colour, linewidth=1.8
+            )
         )
     axes.text(
         x + 0.5, y + 1.04, tile.caption, ha="center", va="top", fontsize=7.5,

@@ -50,7 +50,7 @@ def spectrum_figure(spectra: Mapping[str, np.ndarray]) -> Figure:
     axes.set_xlim(left=0)
     finish(axes, "Singular values of the features", "", "share of the largest")
     axes.set_xlabel("number of the singular value, largest first", fontsize=9)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    axes.legend(loc="upper right", frameon=False, fontsize=9)  # no curve ends there: all fall
     return figure
 
 

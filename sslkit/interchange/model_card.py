@@ -22,6 +22,10 @@ tags:
 ---
 """
 
+# What an evaluation has beside kNN: logistic regression; many heads of which one was chosen; the
+# score of a classifier that the run itself trained.
+_PROBES = {"linear": "linear", "sweep": "linear heads", "top1": "top-1", "top5": "top-5"}
+
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -92,13 +96,13 @@ def _input(encoder: Encoder) -> str:
 
 def _evaluation(report: Mapping[str, Any]) -> str:
     rows = report["rows"]
-    figures = [n for n in rows[0] if n == "linear" or re.fullmatch(r"knn_\d+", n)]
-    heads = [f"kNN ({n.removeprefix('knn_')})" if n != "linear" else n for n in figures]
+    figures = [n for n in rows[0] if n in _PROBES or re.fullmatch(r"knn_\d+", n)]
+    heads = [_PROBES.get(n, f"kNN ({n.removeprefix('knn_')})") for n in figures]
     lines = [
         f"| encoder | {' | '.join(heads)} |",
         f"| --- |{' ---: |' * len(heads)}",
         *(
-            f"| {row['encoder']} | {' | '.join(f'{100 * row[n]:.1f} %' for n in figures)} |"
+            f"| {row['encoder']} | {' | '.join(_percent(row.get(n)) for n in figures)} |"
             for row in rows
         ),
     ]
@@ -109,6 +113,10 @@ def _evaluation(report: Mapping[str, Any]) -> str:
     )
     protocol = [f"- {name}: {text}" for name, text in report["protocol"].items()]
     return "\n\n".join(["\n".join(lines), sizes, "\n".join(protocol)])
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _recipe(text: str) -> str:

@@ -8,7 +8,9 @@ from sslkit.methods.cssl import CSSL
 from sslkit.methods.dcl import DCL, DCLW
 from sslkit.methods.debiased import DebiasedSimCLR
 from sslkit.methods.dual_view_moco import DualViewMoCo
+from sslkit.methods.fine_tune import FineTune
 from sslkit.methods.joint_embedding import JointEmbedding
+from sslkit.methods.linear_probe import LinearProbe
 from sslkit.methods.moco import MoCo
 from sslkit.methods.moco_v3 import MoCoV3
 from sslkit.methods.nnclr import NNCLR
@@ -27,7 +29,9 @@ __all__ = [
     "BarlowTwins",
     "DebiasedSimCLR",
     "DualViewMoCo",
+    "FineTune",
     "JointEmbedding",
+    "LinearProbe",
     "MoCo",
     "MoCoV3",
     "Momentum",

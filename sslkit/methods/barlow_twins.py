@@ -46,6 +46,7 @@ class BarlowTwins(JointEmbedding):
         lr_scaling: How rates grow with the batch.
         schedule: None is `WarmupCosine` with 10 epochs of warm-up, down to 0.001.
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -67,6 +68,7 @@ class BarlowTwins(JointEmbedding):
         lr_scaling: LRScaling = "linear",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = True,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         super().__init__(
@@ -86,6 +88,7 @@ class BarlowTwins(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(final_fraction=0.001),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             bias_lr_ratio=bias_lr_ratio,
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +90,7 @@ def check_views(views: Sequence[Tensor], method: "JointEmbedding") -> None:
 
 
 def follow(
-    branches: Iterable[MomentumBranch],
+    branches: Iterable[nn.Module],
     online: Iterable[nn.Module],
     momentum: Momentum,
     step: int,
@@ -99,16 +99,15 @@ def follow(
     """Move the momentum branches after an optimiser step.
 
     Args:
-        branches: One for each target of the routes.
+        branches: A `MomentumBranch` for each target of the routes.
         online: Encoder and projector.
         momentum: How they follow.
         step: Optimiser steps before that one.
         total_steps: Optimiser steps of the whole run.
     """
     at = momentum_at(step, base=momentum.base, total_steps=total_steps, schedule=momentum.schedule)
-    branches, online = tuple(branches), tuple(online)
-    moving = branches
+    moving, online = tuple(branches), tuple(online)
     if momentum.alternate:
-        moving = (branches[step % len(branches)],)
+        moving = (moving[step % len(moving)],)
     for branch in moving:
-        branch.follow(online, at)
+        cast(MomentumBranch, branch).follow(online, at)

@@ -33,6 +33,9 @@ class BYOL(JointEmbedding):
     1,000 epochs: 74.3 % (paper), 73.9 % without batch statistics. ResNet-18 on CIFAR-10, batch 256,
     1,000 epochs: 92.6 % (solo-learn).
 
+    With `MultiCropViews` the small views are predictions only: they pass through the online branch,
+    and find the targets of the two large ones.
+
     Shapes: images (B,C,H,W) uint8 -> 2 views (B,C,S,S) -> features (B,F) -> embeddings (B,D).
     Views are encoded one by one. The defaults are those for 1,000 epochs; the authors' code has for
     100 and 300 epochs ``momentum=0.99``, weight decay 1e-6 and ``base_lr`` 0.45 and 0.3.
@@ -50,6 +53,7 @@ class BYOL(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is `WarmupCosine` with 10 epochs of warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If a width or ``base_lr`` is not above 0, ``momentum`` is outside [0, 1], or 16
@@ -71,19 +75,22 @@ class BYOL(JointEmbedding):
         lr_scaling: LRScaling = "linear",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = True,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
+        views = views if views is not None else BYOLViews()
         super().__init__(
             encoder=encoder,
             projector=byol_head(encoder.num_features, hidden_dim, output_dim, norm),
             predictor=byol_head(output_dim, hidden_dim, output_dim, norm),
-            objective=BYOLObjective(),
-            views=views if views is not None else BYOLViews(),
+            objective=BYOLObjective(views=views.num_views),
+            views=views,
             optimizer=optimizer if optimizer is not None else _lars,
             base_lr=base_lr,
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             momentum=Momentum(base=momentum, schedule=momentum_schedule),
         )
 

@@ -46,6 +46,7 @@ class CSSL(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is `Constant`.
         exclude_bias_and_norm: Keep biases and normalisation out of decay.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -69,6 +70,7 @@ class CSSL(JointEmbedding):
         lr_scaling: LRScaling = "none",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = False,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         super().__init__(
@@ -86,5 +88,6 @@ class CSSL(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else Constant(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             momentum=Momentum(base=momentum, schedule=momentum_schedule),
         )

@@ -46,6 +46,7 @@ class DCL(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is `WarmupCosine` with 10 epochs of warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If ``temperature``, a width or ``base_lr`` is not above 0, or a plug-in
@@ -67,6 +68,7 @@ class DCL(JointEmbedding):
         lr_scaling: LRScaling = "sqrt",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = True,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         super().__init__(
@@ -79,6 +81,7 @@ class DCL(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             encode_jointly=True,
             project_jointly=True,
         )
@@ -116,6 +119,7 @@ class DCLW(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is `WarmupCosine` with 10 epochs of warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If ``temperature``, ``sigma``, a width or ``base_lr`` is not above 0, or a
@@ -139,6 +143,7 @@ class DCLW(JointEmbedding):
         lr_scaling: LRScaling = "sqrt",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = True,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         super().__init__(
@@ -156,6 +161,7 @@ class DCLW(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             encode_jointly=True,
             project_jointly=True,
         )

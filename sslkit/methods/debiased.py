@@ -51,6 +51,7 @@ class DebiasedSimCLR(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is `Constant`.
         exclude_bias_and_norm: Keep biases and normalisation out of decay.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If ``temperature``, a width or ``base_lr`` is not above 0, ``tau_plus`` or
@@ -73,6 +74,7 @@ class DebiasedSimCLR(JointEmbedding):
         lr_scaling: LRScaling = "none",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = False,
+        compile: bool = False,
     ) -> None:
         if encoder is None:
             encoder = Encoder("resnet50", small_images=True)
@@ -91,6 +93,7 @@ class DebiasedSimCLR(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else Constant(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
         )
 
 

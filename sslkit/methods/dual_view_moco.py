@@ -46,6 +46,7 @@ class DualViewMoCo(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is a cosine that moves once an epoch, without warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If an argument is outside its range, or ``bn_splits`` is set for an encoder
@@ -74,6 +75,7 @@ class DualViewMoCo(JointEmbedding):
         lr_scaling: LRScaling = "linear",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = False,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         if bn_splits != 1:
@@ -97,6 +99,7 @@ class DualViewMoCo(JointEmbedding):
                 schedule if schedule is not None else WarmupCosine(warmup_epochs=0, per_epoch=True)
             ),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             momentum=Momentum(base=momentum, schedule=momentum_schedule, shuffle=shuffle),
             sync_batchnorm=not shuffle and bn_splits == 1,
         )

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+# Batches between looks at a device.
+_EVERY = 50
+
 
 class FiniteWatch:
     """Remembers, on the device, the first of several quantities that went to NaN or infinity.
@@ -21,6 +24,20 @@ class FiniteWatch:
         # Index of the first bad one, or their number when all are finite.
         first = torch.where(bad.any(), bad.int().argmax(), len(self._names))
         self._first = first if self._first is None else torch.minimum(self._first, first)
+
+    def check_now_and_then(self, batch: int, step: int) -> None:
+        """Check at every batch on a CPU, and seldom on a device that would be waited for.
+
+        Args:
+            batch: Number of the batch in its epoch.
+            step: Optimiser step, for the message.
+
+        Raises:
+            FloatingPointError: As `check`.
+        """
+        on_cpu = self._first is not None and self._first.device.type == "cpu"
+        if on_cpu or batch % _EVERY == 0:
+            self.check(step)
 
     def check(self, step: int) -> None:
         """Raise if any quantity was not finite since the last check.

@@ -5,17 +5,16 @@ routes say which of them are encoded (B,F), projected (B,D) and compared; the st
 detached features for the callbacks that watch.
 """
 
-from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor, nn
 
-from sslkit.data import Batch, ViewBatch, as_batch
+from sslkit.data import Batch, CropBatch, ViewBatch, as_batch
 from sslkit.distributed import rank
 from sslkit.methods.branches import Momentum, check_views, follow, targets, through
+from sslkit.methods.channels import check_channels
+from sslkit.methods.compilation import compile_networks
 from sslkit.methods.finite import FiniteWatch
 from sslkit.methods.optimisation import (
     OptimizerFactory,
@@ -23,22 +22,24 @@ from sslkit.methods.optimisation import (
     effective_lr,
     epoch_steps,
     optimiser_and_schedule,
+    optimiser_of,
     total_steps,
 )
 from sslkit.methods.ranks import keep_queues_local, synchronise_batch_norm
+from sslkit.methods.reporting import announce, log_step
 from sslkit.methods.run_record import resume_record, write_record
+from sslkit.methods.safe_loading import SafelyLoaded
+from sslkit.methods.statistics import share_statistics
+from sslkit.methods.worker_crops import AfterCrop, share_crops
 from sslkit.negatives.plugin import Progress
 from sslkit.nn import Encoder, MomentumBranch
-from sslkit.objectives import Objective, PairObjective
-from sslkit.optim import LRScaling, Schedule
+from sslkit.objectives import Objective
+from sslkit.optim import LRScaling, Schedule, parameter_groups
 from sslkit.seeding import counter_generator, global_seed
 from sslkit.views import Views
 
-# Batches between looks at whether the loss is finite, on an accelerator, which a look waits for.
-_CHECK_EVERY = 50
 
-
-class JointEmbedding(pl.LightningModule):
+class JointEmbedding(SafelyLoaded):
     """Encoder, projector and objective over several views of the same images.
 
     Named methods (`SimCLR`, ...) are constructors of this class. It reads batches of uint8 images
@@ -64,6 +65,8 @@ class JointEmbedding(pl.LightningModule):
         encode_jointly: Encode views of one size together; batch statistics are then joint.
         project_jointly: The same for the projector and the predictor.
         sync_batchnorm: On several GPUs, take batch statistics over all of them.
+        compile: Train with encoder, heads and momentum branches compiled by `torch.compile`.
+            Checkpoints are those of a run without.
 
     Raises:
         ValueError: If ``base_lr`` is not above 0, the momentum is outside [0, 1], or
@@ -88,6 +91,7 @@ class JointEmbedding(pl.LightningModule):
         encode_jointly: bool = False,
         project_jointly: bool = False,
         sync_batchnorm: bool = True,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         if not base_lr > 0:
@@ -108,6 +112,8 @@ class JointEmbedding(pl.LightningModule):
         self.encode_jointly = encode_jointly
         self.project_jointly = project_jointly
         self.sync_batchnorm = sync_batchnorm
+        self.compiled = compile
+        self.after_crop: AfterCrop | None = None
         # Training batches so far: names the draws of the next one, its views and its plug-ins.
         self.batches_drawn = 0
         self._finite = FiniteWatch()
@@ -124,36 +130,24 @@ class JointEmbedding(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Take the data's channels and statistics; check that they fit the encoder."""
         data = getattr(self.trainer, "datamodule", None)
-        channels = getattr(data, "channels", None)
-        if channels is not None and channels != self.encoder.in_channels:
-            raise ValueError(
-                f"the data has {channels} channel(s) and the encoder takes "
-                f"{self.encoder.in_channels}: set the data's channels={self.encoder.in_channels} "
-                f"to convert the images, or the encoder's in_channels={channels}."
-            )
-        mean, std = getattr(data, "mean", None), getattr(data, "std", None)
-        if mean is not None and std is not None:
-            self.views.set_statistics(mean, std)
+        check_channels(self.encoder, data)
+        share_statistics(data, self.views, self.encoder, self.objective)
         if self.sync_batchnorm:
             synchronise_batch_norm(self, self.trainer)
         keep_queues_local(self)
-        size = sum(p.numel() for p in self.encoder.parameters()) / 1e6
-        rank_zero_info(
-            f"{type(self).__name__}: {self.encoder.name} with {size:.2f} million parameters and "
-            f"{self.encoder.num_features} features, {type(self.objective).__name__}"
-            f"({self.objective.extra_repr()}){_plugin_names(self.objective)}."
-        )
-        if self.views.mean is not None and self.views.std is not None:
-            statistics = self.views.mean.tolist(), self.views.std.tolist()
-            self.encoder.set_statistics(*statistics)
-            self.objective.set_statistics(*statistics)
+        announce(self)
+        self.after_crop = share_crops(self.views, data)
+        if self.compiled and stage == "fit":
+            compile_networks(self)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | ViewBatch:
         """Augment a training batch on its device; other batches stay as they are."""
+        generator = counter_generator(global_seed(), rank(), self.batches_drawn)
+        if isinstance(batch, CropBatch) and self.after_crop is not None:
+            return ViewBatch(self.after_crop(batch.crops, generator), batch.label, batch.index)
         batch = as_batch(batch)
         if isinstance(batch, ViewBatch) or not self.trainer.training:
             return batch
-        generator = counter_generator(global_seed(), rank(), self.batches_drawn)
         return ViewBatch(self.views(batch.image, generator), batch.label, batch.index)
 
     # --- steps --------------------------------------------------------------------------------
@@ -169,19 +163,15 @@ class JointEmbedding(pl.LightningModule):
             FloatingPointError: If the loss is not finite; names the quantity that went first.
         """
         check_views(batch.views, self)
-        images = len(batch.views[0])
         self.objective.begin(self._progress(), batch)
         self.batches_drawn += 1
         features, online, target = self.embed(batch.views)
         with torch.autocast(online.device.type, enabled=False):
-            online, target = (
-                x.to(torch.promote_types(x.dtype, torch.float32)) for x in (online, target)
-            )
-            result = self.objective(online, target, batch)
+            wide = torch.promote_types(online.dtype, torch.float32)
+            result = self.objective(online.to(wide), target.to(wide), batch)
         self._finite.watch(features=features, embeddings=online, loss=result["loss"])
-        if self.device.type == "cpu" or batch_idx % _CHECK_EVERY == 0:
-            self._finite.check(self.global_step)
-        self._log_step(result, images)
+        self._finite.check_now_and_then(batch_idx, self.global_step)
+        log_step(self, result, len(batch.views[0]))
         return {
             "loss": result["loss"],
             "features": features.detach().float(),
@@ -215,28 +205,17 @@ class JointEmbedding(pl.LightningModule):
         online = p[[encoded.index(view) for view in routes.online]]
         if following:
             branches = zip(self.momentum_branches, targets(routes), strict=True)
-            target = [through(b, [views[i] for i in v], jointly=False) for b, v in branches]
-            return features, online, torch.cat(target)
+            each = [through(b, [views[i] for i in v], jointly=False) for b, v in branches]
+            return features, online, torch.cat(each)
         fixed = z if self.predictor is None else z.detach()
         return features, online, fixed[[encoded.index(view) for view in routes.target]]
-
-    def _log_step(self, result: dict[str, Tensor], images: int) -> None:
-        self.log("train/loss", result["loss"].detach(), prog_bar=True, batch_size=images)
-        for name, value in result.items():
-            if name != "loss" and value.ndim == 0:
-                self.log(f"train/{name}", value, batch_size=images)
-        # On the host: a number would be copied to the device and waited for.
-        lr = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
-        self.log("train/lr", lr, batch_size=images)
 
     def validation_step(
         self, batch: Batch | ViewBatch, batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor]:
         """Features (B,F) float32 of un-augmented images, for the callbacks that watch."""
-        if isinstance(batch, ViewBatch):
-            images = batch.views[0]
-        else:
-            images = self.encoder.preprocess(batch.image)
+        ready = isinstance(batch, ViewBatch)
+        images = batch.views[0] if ready else self.encoder.preprocess(batch.image)
         features = self.encoder(images).float()
         return {"features": features, "label": batch.label, "index": batch.index}
 
@@ -244,12 +223,12 @@ class JointEmbedding(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser at its effective learning rate, and the schedule per optimiser step."""
+        groups = parameter_groups(self, exclude_bias_and_norm=self.exclude_bias_and_norm)
         return optimiser_and_schedule(
-            self,
-            self.optimizer,
+            self.trainer,
+            optimiser_of(self.optimizer, groups),
             effective_lr(self.trainer, self.base_lr, self.lr_scaling),
             self.schedule,
-            exclude_bias_and_norm=self.exclude_bias_and_norm,
             bias_lr_ratio=self.bias_lr_ratio,
         )
 
@@ -257,11 +236,9 @@ class JointEmbedding(pl.LightningModule):
         """An optimiser step, after which the momentum branches follow once."""
         step = self.trainer.global_step  # steps before this one
         super().optimizer_step(*args, **kwargs)
-        if self.momentum is None:
-            return
-        branches = cast(Iterable[MomentumBranch], self.momentum_branches)
-        online = (self.encoder, self.projector)
-        follow(branches, online, self.momentum, step, total_steps(self.trainer))
+        if self.momentum is not None:
+            online, steps = (self.encoder, self.projector), total_steps(self.trainer)
+            follow(self.momentum_branches, online, self.momentum, step, steps)
 
     # --- state --------------------------------------------------------------------------------
 
@@ -272,9 +249,3 @@ class JointEmbedding(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint is of this configuration, then take over its counters."""
         resume_record(self, checkpoint)
-
-
-def _plugin_names(objective: Objective) -> str:
-    plugins = objective.plugins if isinstance(objective, PairObjective) else ()
-    names = [type(plugin).__name__ for plugin in plugins]
-    return f", with {', '.join(names)}" if names else ""

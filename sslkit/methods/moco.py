@@ -65,6 +65,7 @@ class MoCo(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is a cosine that moves once an epoch, without warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay; MoCo does not.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If an argument is outside its range, ``sigma`` is set without ``decoupled`` or
@@ -96,6 +97,7 @@ class MoCo(JointEmbedding):
         lr_scaling: LRScaling = "linear",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = False,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         if bn_splits != 1:
@@ -121,6 +123,7 @@ class MoCo(JointEmbedding):
                 schedule if schedule is not None else WarmupCosine(warmup_epochs=0, per_epoch=True)
             ),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             momentum=Momentum(base=momentum, schedule=momentum_schedule, shuffle=shuffle),
             sync_batchnorm=not shuffle and bn_splits == 1,
         )

@@ -54,6 +54,7 @@ class MoCoV3(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is `WarmupCosine` with 10 epochs of warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If an argument is outside its range, the encoder has no patches to freeze, or a
@@ -79,6 +80,7 @@ class MoCoV3(JointEmbedding):
         lr_scaling: LRScaling = "linear",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = True,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         if freeze_patches:
@@ -108,6 +110,7 @@ class MoCoV3(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             momentum=Momentum(base=momentum, schedule=momentum_schedule),
         )
 

@@ -52,6 +52,7 @@ class NNCLR(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is `WarmupCosine` with 10 epochs of warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If ``temperature``, a size or ``base_lr`` is not above 0, or a plug-in
@@ -76,6 +77,7 @@ class NNCLR(JointEmbedding):
         lr_scaling: LRScaling = "linear",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = True,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         super().__init__(
@@ -99,6 +101,7 @@ class NNCLR(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
         )
 
 

@@ -10,7 +10,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from sslkit.optim import LRScaling, Schedule, parameter_groups, scaled_lr
+from sslkit.optim import LRScaling, Schedule, scaled_lr
 
 # A schedule that reaches less of the learning rate was most likely meant for a longer run.
 LEAST_FACTOR = 0.9
@@ -85,32 +85,26 @@ def effective_lr(trainer: pl.Trainer, base_lr: float, rule: LRScaling) -> float:
 
 
 def optimiser_and_schedule(
-    module: pl.LightningModule,
-    factory: OptimizerFactory,
+    trainer: pl.Trainer,
+    optimiser: Optimizer,
     lr: float,
     schedule: Schedule,
     *,
-    exclude_bias_and_norm: bool,
     bias_lr_ratio: float = 1.0,
 ) -> dict[str, Any]:
     """What Lightning's ``configure_optimizers`` returns; the schedule steps with the optimiser.
 
     Args:
-        module: Holder of the parameters.
-        factory: Builds the optimiser from parameter groups.
+        trainer: Of this run.
+        optimiser: From `optimiser_of`. A group's ``lr_scale`` multiplies its rate.
         lr: Learning rate of the weights, already scaled.
         schedule: The factor on every group's rate at each optimiser step.
-        exclude_bias_and_norm: See `sslkit.optim.parameter_groups`.
         bias_lr_ratio: The excluded parameters' rate is this times ``lr``.
-
-    Raises:
-        ValueError: If the optimiser was given a learning rate of its own.
     """
-    trainer = module.trainer
     steps, steps_per_epoch = total_steps(trainer), epoch_steps(trainer)
-    optimiser = optimiser_of(module, factory, exclude_bias_and_norm=exclude_bias_and_norm)
     for group in optimiser.param_groups:
-        group["lr"] = lr * (bias_lr_ratio if group.get("excluded") else 1.0)
+        ratio = bias_lr_ratio if group.get("excluded") else 1.0
+        group["lr"] = lr * ratio * group.get("lr_scale", 1.0)
     _announce(optimiser, steps, bias_lr_ratio)
 
     def factor(step: int) -> float:
@@ -129,20 +123,17 @@ def optimiser_and_schedule(
     }
 
 
-def optimiser_of(
-    module: pl.LightningModule, factory: OptimizerFactory, *, exclude_bias_and_norm: bool
-) -> Optimizer:
-    """The optimiser of a module's parameters, before its learning rate is set.
+def optimiser_of(factory: OptimizerFactory, groups: Iterable[dict[str, Any]]) -> Optimizer:
+    """The optimiser of some parameters, before its learning rate is set.
 
     Args:
-        module: Holder of the parameters.
         factory: Builds the optimiser from parameter groups.
-        exclude_bias_and_norm: See `sslkit.optim.parameter_groups`.
+        groups: See `sslkit.optim.parameter_groups`.
 
     Raises:
         ValueError: If the optimiser was given a learning rate of its own, which nothing would read.
     """
-    optimiser = factory(parameter_groups(module, exclude_bias_and_norm=exclude_bias_and_norm))
+    optimiser = factory(groups)
     default = inspect.signature(type(optimiser)).parameters["lr"].default
     given = optimiser.defaults["lr"]
     if given != default:
@@ -181,6 +172,8 @@ def _announce(optimiser: Optimizer, steps: int, ratio: float) -> None:
     excluded = sum(len(g["params"]) for g in optimiser.param_groups if g.get("excluded"))
     total = sum(len(g["params"]) for g in optimiser.param_groups)
     rate = "" if ratio == 1 else f", {ratio:g} x the learning rate on the others"
+    least = min(g.get("lr_scale", 1.0) for g in optimiser.param_groups)
+    rate += "" if least == 1 else f", down to {least:.3g} x the learning rate in the first layer"
     decay = max(g.get("weight_decay", 0.0) for g in optimiser.param_groups)
     rank_zero_info(
         f"Optimiser: {type(optimiser).__name__} for {steps} steps, weight decay {decay:g} on "

@@ -1,20 +1,34 @@
 """What a checkpoint says of its run beside the weights: plain values that rebuild and resume it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pytorch_lightning.trainer.states import TrainerFn
 
 from sslkit._version import __version__
 from sslkit.distributed import gather_objects, rank
+from sslkit.nn import Encoder
 from sslkit.nn.checkpoint import FORMAT, RECORD
 from sslkit.seeding import restore_rng_state, rng_state
 
-if TYPE_CHECKING:
-    from sslkit.methods.joint_embedding import JointEmbedding
+
+class Recorded(Protocol):
+    """What a module must have to be recorded.
+
+    Attributes:
+        encoder: What is rebuilt from the checkpoint.
+        batches_drawn: Training batches so far.
+    """
+
+    encoder: Encoder
+    batches_drawn: int
+
+    @property
+    def trainer(self) -> Any:
+        """The trainer that it is attached to."""
 
 
-def write_record(module: "JointEmbedding", checkpoint: dict[str, Any]) -> None:
+def write_record(module: Recorded, checkpoint: dict[str, Any]) -> None:
     """Add the record to a checkpoint; every rank must call it.
 
     Args:
@@ -31,7 +45,7 @@ def write_record(module: "JointEmbedding", checkpoint: dict[str, Any]) -> None:
     }
 
 
-def resume_record(module: "JointEmbedding", checkpoint: dict[str, Any]) -> None:
+def resume_record(module: Recorded, checkpoint: dict[str, Any]) -> None:
     """Check that a checkpoint is of this configuration, then take over counters and RNG.
 
     Args:

@@ -45,6 +45,7 @@ class SimCLR(JointEmbedding):
         lr_scaling: ``sqrt`` is base_lr * sqrt(B); 0.3 with ``linear`` is the same at B = 4,096.
         schedule: Factor on the learning rate at each step.
         exclude_bias_and_norm: Keep biases and normalisation out of decay and adaptation.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If ``temperature``, a width or ``base_lr`` is not above 0, or a plug-in
@@ -66,6 +67,7 @@ class SimCLR(JointEmbedding):
         lr_scaling: LRScaling = "sqrt",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = True,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         super().__init__(
@@ -78,6 +80,7 @@ class SimCLR(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             encode_jointly=True,
             project_jointly=True,
         )

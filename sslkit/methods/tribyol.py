@@ -46,6 +46,7 @@ class TriBYOL(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is a cosine without warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -67,6 +68,7 @@ class TriBYOL(JointEmbedding):
         lr_scaling: LRScaling = "none",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = False,
+        compile: bool = False,
     ) -> None:
         encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
         if target_update not in ("alternate", "both"):
@@ -82,6 +84,7 @@ class TriBYOL(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule if schedule is not None else WarmupCosine(warmup_epochs=0),
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             momentum=Momentum(
                 base=momentum,
                 schedule=momentum_schedule,

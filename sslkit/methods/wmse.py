@@ -47,6 +47,7 @@ class WMSE(JointEmbedding):
         lr_scaling: How it grows with the batch.
         schedule: None is a fifth 50 and 25 epochs before the end, after 500 steps of warm-up.
         exclude_bias_and_norm: Keep biases and normalisation out of decay; the authors do not.
+        compile: Run encoder and heads through `torch.compile`.
 
     Raises:
         ValueError: If an argument is outside its range, or a slice is not larger than D.
@@ -68,6 +69,7 @@ class WMSE(JointEmbedding):
         lr_scaling: LRScaling = "none",
         schedule: Schedule | None = None,
         exclude_bias_and_norm: bool = False,
+        compile: bool = False,
     ) -> None:
         if encoder is None:
             encoder = Encoder("resnet18", small_images=True)
@@ -96,6 +98,7 @@ class WMSE(JointEmbedding):
             lr_scaling=lr_scaling,
             schedule=schedule,
             exclude_bias_and_norm=exclude_bias_and_norm,
+            compile=compile,
             project_jointly=True,
         )
 

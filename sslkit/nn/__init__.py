@@ -4,12 +4,14 @@ from sslkit.nn.checkpoint import load_encoder, read_checkpoint
 from sslkit.nn.encoders import Encoder
 from sslkit.nn.feature_maps import feature_maps
 from sslkit.nn.heads import MLPHead
+from sslkit.nn.layers import LayeredEncoder
 from sslkit.nn.momentum import MomentumBranch, MomentumSchedule, momentum_at
 from sslkit.nn.queue import Queue
 from sslkit.nn.split_batch_norm import split_batch_norm
 
 __all__ = [
     "Encoder",
+    "LayeredEncoder",
     "MLPHead",
     "MomentumBranch",
     "MomentumSchedule",

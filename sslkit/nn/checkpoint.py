@@ -1,5 +1,6 @@
 """From a training checkpoint back to its encoder, without running anything of the file's."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,14 @@ import torch
 
 from sslkit.nn.backbone import one_line
 from sslkit.nn.encoders import Encoder
+from sslkit.nn.specification import check_specification
 from sslkit.nn.weights import load_strictly
 
 # Raised whenever the layout of the record below changes in a way that old readers cannot read.
 FORMAT = 1
 RECORD = "sslkit"
+# Of the JSON beside packed weights.
+PACKED = 1
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -65,12 +69,15 @@ def load_encoder(path: Path | str) -> Encoder:
     """The trained encoder of a checkpoint, in eval mode on the CPU, with the data's mean and std.
 
     Args:
-        path: A ``.ckpt`` file that a run of this toolkit wrote.
+        path: A ``.ckpt`` file that a run of this toolkit wrote, or the ``.safetensors`` of a pack,
+            beside which is its ``.json``.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no checkpoint of this toolkit or does not fit its specification.
     """
+    if Path(path).suffix == ".safetensors":
+        return _packed_encoder(Path(path))
     checkpoint = read_checkpoint(path)
     try:
         encoder = Encoder.from_spec(checkpoint[RECORD]["encoder"])
@@ -90,4 +97,25 @@ def load_encoder(path: Path | str) -> Encoder:
         problem=f"checkpoint: the weights in {path} are not of the encoder that it describes",
         advice="The file was changed after it was written, or by another version of timm.",
     )
+    return encoder.eval()
+
+
+def _packed_encoder(path: Path) -> Encoder:
+    """Plain tensors of a backbone, and beside them in JSON what else an encoder is."""
+    beside = path.with_suffix(".json")
+    for file in (path, beside):
+        if not file.is_file():
+            raise FileNotFoundError(f"checkpoint: there is no file {file}.")
+    try:
+        about = json.loads(beside.read_text(encoding="utf-8"))
+        spec, mean, std = about["encoder"], about["mean"], about["std"]
+        if about["version"] != PACKED or not isinstance(spec, dict):
+            raise ValueError(f"version {about['version']!r}")
+        check_specification(spec)
+        encoder = Encoder(**spec, weights=path)
+        encoder.set_statistics(mean, std)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"checkpoint: {beside} does not describe the encoder of {path}: {one_line(error)}"
+        ) from error
     return encoder.eval()

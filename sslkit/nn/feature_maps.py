@@ -37,8 +37,22 @@ def feature_maps(encoder: Encoder, x: Tensor, *, levels: int = 1) -> list[Tensor
     parameter = next(encoder.parameters())
     x = x.to(parameter.device, parameter.dtype).contiguous(memory_format=encoder.memory_format)
     maps = backbone.forward_intermediates(x, norm=True, output_fmt="NCHW", intermediates_only=True)
+    return spread_levels(maps, levels, encoder.name)
+
+
+def spread_levels(maps: list[Tensor], levels: int, name: str) -> list[Tensor]:
+    """Of all maps of a backbone, some that differ: see `feature_maps`.
+
+    Args:
+        maps: What timm's ``forward_intermediates`` returned.
+        levels: At most so many.
+        name: What the message calls the backbone.
+
+    Raises:
+        ValueError: If they are no maps.
+    """
     if not maps or any(not torch.is_tensor(found) or found.ndim != 4 for found in maps):
-        raise ValueError(f"the backbone {encoder.name!r} gives no maps (B, F, h, w).")
+        raise ValueError(f"the backbone {name!r} gives no maps (B, F, h, w).")
     deepest = list({tuple(found.shape[-2:]): found for found in maps}.values())
     if len(deepest) > 1:
         return deepest[-levels:]

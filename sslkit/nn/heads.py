@@ -99,3 +99,24 @@ def _last_norm(norm: LastNorm, width: int) -> list[nn.Module]:
         # No offset at all, so that it stays out of the optimiser and the checkpoint.
         layer.register_parameter("bias", None)
     return [layer]
+
+
+def linear_head(features: int, classes: int, *, batch_norm: bool = False) -> nn.Module:
+    """A classifier on features, (N,F) -> (N,K), with weights N(0, 0.01²) and biases 0 as in MoCo.
+
+    Args:
+        features: F.
+        classes: K, at least 2.
+        batch_norm: Normalise the features first, without scale or offset, as MAE does.
+
+    Raises:
+        ValueError: If there are fewer classes.
+    """
+    if classes < 2:
+        raise ValueError(f"a classifier needs at least two classes, got {classes}.")
+    linear = nn.Linear(features, classes)
+    nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
+    if not batch_norm:
+        return linear
+    return nn.Sequential(nn.BatchNorm1d(features, affine=False, eps=1e-6), linear)

@@ -25,29 +25,56 @@ class BYOLObjective(Objective):
     L = mean over images of ℓ(p1, z2) + ℓ(p2, z1), in [0, 8]: directions are summed. The loss is
     `sslkit.functional.normalized_mse`; nothing is gathered, since no image looks at another. Grill
     et al., 2020, equation 2, https://arxiv.org/abs/2006.07733.
+
+    With more views than two (`sslkit.views.MultiCropViews`), the first two have targets, and every
+    view predicts those of the others: twice the mean over these pairs, which of two views is the
+    same.
+
+    Args:
+        views: V, how many views of an image predict.
+
+    Raises:
+        ValueError: If there are fewer than two.
     """
 
     routes = Routes(online=(0, 1), target=(0, 1))
+
+    def __init__(self, *, views: int = 2) -> None:
+        super().__init__()
+        if views < 2:
+            raise ValueError(f"BYOLObjective needs views of at least 2, got {views}.")
+        self.routes = Routes(online=tuple(range(views)), target=(0, 1))
 
     def forward(self, online: Tensor, target: Tensor, batch: Any) -> dict[str, Tensor]:
         """The loss of this rank's B images.
 
         Args:
-            online: (2, B, D) raw predictions of the two views.
-            target: (2, B, D) raw projections of the two views; detached.
+            online: (V, B, D) raw predictions of the views.
+            target: (2, B, D) raw projections of the first two views; detached.
             batch: Not read.
 
         Returns:
             ``loss``: scalar, mean over the local images.
-            ``per_anchor``: detached (B,), the sum of both directions.
+            ``per_anchor``: detached (B,), with two views the sum of both directions.
 
         Raises:
-            ValueError: If ``online`` or ``target`` is not two views of B embeddings.
+            ValueError: If ``online`` is not V views of B embeddings or ``target`` not two.
         """
         del batch
-        check_views(online, 2, "online", "BYOLObjective")
+        views = len(self.routes.online)
+        check_views(online, views, "online", "BYOLObjective")
         check_views(target, 2, "target", "BYOLObjective")
-        return _both_directions(normalized_mse_per_anchor, online, target)
+        pairs = [(p, z) for p in range(views) for z in (1, 0) if p != z]
+        losses = [normalized_mse_per_anchor(online[p], target[z]) for p, z in pairs]
+        per_anchor = sum(losses[1:], losses[0])
+        if views > 2:
+            per_anchor = per_anchor / (views - 1)
+        return {"loss": per_anchor.mean(), "per_anchor": per_anchor.detach()}
+
+    def extra_repr(self) -> str:
+        """What the printed module says of its arguments."""
+        views = len(self.routes.online)
+        return f"views={views}" if views > 2 else ""
 
 
 class TriBYOLObjective(Objective):

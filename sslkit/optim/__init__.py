@@ -1,6 +1,7 @@
 """Optimisers, learning-rate schedules and parameter groups of self-supervised pretraining."""
 
 from sslkit.optim.lars import LARS
+from sslkit.optim.layer_decay import layer_decay_groups
 from sslkit.optim.parameter_groups import parameter_groups
 from sslkit.optim.schedules import (
     Constant,
@@ -18,6 +19,7 @@ __all__ = [
     "MultiStep",
     "Schedule",
     "WarmupCosine",
+    "layer_decay_groups",
     "parameter_groups",
     "scaled_lr",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from sslkit.configs.extends import lineage
@@ -20,6 +21,8 @@ from sslkit.recipe.scale import scale_of
 
 # What is wrong with an input, in the words of whoever found it.
 _WRONG = (ValueError, TypeError, RuntimeError, OSError, MisconfigurationException)
+# In place of that of a checkpoint which is not given.
+_SOME_ENCODER = {"class_path": "sslkit.nn.Encoder", "init_args": {"name": "resnet50"}}
 # The machine that trains may be another one; no logger is told, and nothing is written.
 _HERE = {
     "accelerator": "cpu",
@@ -92,7 +95,7 @@ def _faults(reader: RecipeReader, reading: Reading) -> Iterator[str]:
     try:
         with warnings.catch_warnings(), quiet():
             warnings.simplefilter("ignore")
-            parts = _build(reader, reading)
+            parts = build_parts(reader, reading)
         scale = scale_of(reading.config, reading.card)
     except _WRONG as error:
         yield str(error)
@@ -101,11 +104,13 @@ def _faults(reader: RecipeReader, reading: Reading) -> Iterator[str]:
     yield from model_faults(parts["model"], scale)
 
 
-def _build(reader: RecipeReader, reading: Reading) -> Any:
+def build_parts(reader: RecipeReader, reading: Reading) -> Any:
     """All that a config describes except its data: sizes without numbers, so that it is quick."""
     config = reading.parsed.clone()
     config["data.source"] = NO_DATA
     config["data.val_source"] = config["data.test_source"] = None
+    if reading.wants_checkpoint:
+        config["model.init_args.encoder"] = Namespace(_SOME_ENCODER)
     # Some loggers write or connect when they are built.
     config["trainer.logger"] = False
     with torch.device("meta"):

@@ -12,7 +12,7 @@ from sslkit.configs.finding import find_recipe
 from sslkit.configs.values import read_nodes
 
 # Of runs of the original; whoever changes a setting has none of them.
-_RECORDS = ("expected", "hardware", "minutes", "sslkit")
+_RECORDS = ("expected", "hardware", "minutes", "sslkit", "changed")
 
 
 def copy_recipe(name: str, destination: str | None = None) -> Path:

@@ -1,11 +1,11 @@
-"""The table of ``sslkit recipe list``: the shipped recipes, chosen and sorted by their cards."""
+"""The table of ``sslkit recipe list``: all recipes, chosen and sorted by their cards."""
 
 import sys
 from collections.abc import Sequence
 from typing import Literal
 
 from sslkit.card import Card, load_card
-from sslkit.configs.finding import list_recipes, recipe_folder
+from sslkit.configs.finding import list_recipes, recipe_folder, user_recipe, user_recipes
 
 Order = Literal["name", "accuracy", "minutes"]
 """By what recipes are sorted: name, highest figure first, or shortest run first."""
@@ -22,7 +22,7 @@ def recipe_rows(
     status: str | None = None,
     sort: Order = "name",
 ) -> list[tuple[str, ...]]:
-    """One row for each shipped recipe: name, method, dataset, status, expected figures, minutes.
+    """One row for each recipe, shipped or added, in the columns of `recipe_table`.
 
     Args:
         method: Only those with this text in the method's name; case does not matter.
@@ -34,6 +34,7 @@ def recipe_rows(
         ValueError: If no recipe is like that; says what there is.
     """
     cards = {name: load_card(recipe_folder() / f"{name}.yaml") for name in list_recipes()}
+    cards |= {name: _card_of_an_added(name) for name in user_recipes()}
     wanted = {"method": method, "dataset": dataset, "status": status}
     names = [name for name, card in cards.items() if _matches(card, wanted)]
     if not names:
@@ -72,6 +73,13 @@ def print_recipes(rows: Sequence[Sequence[str]] | None = None) -> None:
     Console().print(table)
 
 
+def _card_of_an_added(name: str) -> Card | None:
+    try:
+        return load_card(user_recipe(name))
+    except (ValueError, OSError):  # of one file in a folder of the user's; the others are listed
+        return None
+
+
 def _matches(card: Card | None, wanted: dict[str, str | None]) -> bool:
     asked = {key: text.lower() for key, text in wanted.items() if text is not None}
     if card is None:
@@ -105,7 +113,7 @@ def _place(card: Card | None, sort: Order) -> float:
 
 def _row(name: str, card: Card | None) -> tuple[str, ...]:
     if card is None:
-        return (name, *[""] * (len(_HEADINGS) - 1))
+        return (name, "", "", "no valid card", "", "")
     expected = ", ".join(f"{figure.metric} {figure.value:g} %" for figure in card.expected)
     minutes = "" if card.minutes is None else f"{card.minutes:g}"
     return (name, card.method, card.dataset, card.status, expected, minutes)

@@ -12,7 +12,7 @@ from sslkit.card import Card, load_card
 from sslkit.configs.allowlist import check_file
 from sslkit.configs.extends import merge_extended, merged_config
 from sslkit.configs.finding import find_recipe
-from sslkit.fit import FitCLI, parse
+from sslkit.fit import FitCLI, parse, resolved
 
 # A source that needs nothing, in place of one that is not given or must not be opened.
 NO_DATA = "quickstart"
@@ -28,6 +28,7 @@ class Reading:
         parsed: What the parser made of it, ready to be built.
         config: The same as plain data, with every default; without the card.
         wants_data: Whether ``data.source`` is left to whoever uses it.
+        wants_checkpoint: Whether ``model.checkpoint`` is, in a recipe that starts from one.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Reading:
     parsed: Any
     config: dict[str, Any]
     wants_data: bool
+    wants_checkpoint: bool = False
 
 
 class RecipeReader:
@@ -66,11 +68,17 @@ class RecipeReader:
         if wants_data:
             arguments.append(f"--data.source={NO_DATA}")
         parsed = parse(self.parser, arguments)
-        config = plain_yaml.load(self.parser.dump(parsed))
+        config = plain_yaml.load(resolved(self.parser, parsed))
         config.pop("recipe", None)
         if wants_data:
             del config["data"]["source"]
-        return Reading(path, card, parsed, config, wants_data)
+        return Reading(path, card, parsed, config, wants_data, _wants_checkpoint(config))
+
+
+def _wants_checkpoint(config: dict[str, Any]) -> bool:
+    """Whether a model takes a checkpoint or an encoder, and neither is given."""
+    arguments = (config.get("model") or {}).get("init_args") or {}
+    return all(key in arguments and arguments[key] is None for key in ("checkpoint", "encoder"))
 
 
 class _ParserOnly(FitCLI):

@@ -8,9 +8,11 @@ import torch
 from sslkit.card import Card
 from sslkit.methods import JointEmbedding
 from sslkit.methods.branches import check_views
+from sslkit.methods.classifier import Classifier
 from sslkit.methods.optimisation import LEAST_FACTOR, highest_factor, optimiser_of
 from sslkit.negatives import Plugin
 from sslkit.nn import Queue
+from sslkit.optim import Schedule, parameter_groups
 from sslkit.recipe.scale import Scale, processes_of
 
 
@@ -66,10 +68,13 @@ def model_faults(model: Any, scale: Scale) -> Iterator[str]:
         model: Built on the meta device.
         scale: Of the recipe.
     """
+    if isinstance(model, Classifier):
+        yield from _classifier_faults(model, scale)
     if not isinstance(model, JointEmbedding):
         return
     try:
-        optimiser_of(model, model.optimizer, exclude_bias_and_norm=model.exclude_bias_and_norm)
+        groups = parameter_groups(model, exclude_bias_and_norm=model.exclude_bias_and_norm)
+        optimiser_of(model.optimizer, groups)
     except (ValueError, TypeError) as error:
         yield f"model.optimizer: {error}"
     try:
@@ -87,6 +92,16 @@ def model_faults(model: Any, scale: Scale) -> Iterator[str]:
         yield from _time_faults(model, scale, scale.total_steps)
 
 
+def _classifier_faults(model: Classifier, scale: Scale) -> Iterator[str]:
+    model.make_head(2)  # how many classes there are is for the data to say
+    try:
+        optimiser_of(model.optimizer, model.parameter_groups())
+    except (ValueError, TypeError) as error:
+        yield f"model.optimizer: {error}"
+    if scale.total_steps is not None:
+        yield from _late_schedule(model.schedule, scale, scale.total_steps)
+
+
 def _send_a_batch(model: JointEmbedding, images: int) -> None:
     channels = model.encoder.in_channels
     views = [torch.empty(images, channels, s, s, device="meta") for s in model.views.sizes]
@@ -98,15 +113,8 @@ def _send_a_batch(model: JointEmbedding, images: int) -> None:
 
 def _time_faults(model: JointEmbedding, scale: Scale, steps: int) -> Iterator[str]:
     """What would come only after the end of the run."""
-    length = f"{scale.epochs} epochs" if scale.epochs else f"{steps} steps"
-    reached = highest_factor(
-        model.schedule, total_steps=steps, steps_per_epoch=scale.steps_per_epoch
-    )
-    if reached < LEAST_FACTOR:
-        yield (
-            f"model.schedule ({type(model.schedule).__name__}) reaches {reached:.0%} of the "
-            f"learning rate in the run's {length}: shorten the warm-up, or lengthen the run."
-        )
+    yield from _late_schedule(model.schedule, scale, steps)
+    length = _length(scale, steps)
     for plugin in (module for module in model.modules() if isinstance(module, Plugin)):
         when = plugin.schedule
         start = when.start * (scale.steps_per_epoch if when.unit == "epochs" else 1)
@@ -115,3 +123,17 @@ def _time_faults(model: JointEmbedding, scale: Scale, steps: int) -> Iterator[st
                 f"{type(plugin).__name__} acts from {when.unit[:-1]} {when.start:g} on, and the "
                 f"run has {length}, so it never does: start it earlier, or leave it out."
             )
+
+
+def _late_schedule(schedule: Schedule, scale: Scale, steps: int) -> Iterator[str]:
+    reached = highest_factor(schedule, total_steps=steps, steps_per_epoch=scale.steps_per_epoch)
+    if reached < LEAST_FACTOR:
+        yield (
+            f"model.schedule ({type(schedule).__name__}) reaches {reached:.0%} of the "
+            f"learning rate in the run's {_length(scale, steps)}: shorten the warm-up, or lengthen "
+            "the run."
+        )
+
+
+def _length(scale: Scale, steps: int) -> str:
+    return f"{scale.epochs} epochs" if scale.epochs else f"{steps} steps"

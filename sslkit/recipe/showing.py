@@ -2,21 +2,20 @@
 
 import importlib.util
 import shlex
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
 from sslkit.card import Card
-from sslkit.configs.finding import list_recipes
+from sslkit.configs.finding import list_recipes, user_recipes
 from sslkit.recipe.comparing import short
 from sslkit.recipe.reading import Reading, RecipeReader
 from sslkit.recipe.scale import Scale, processes_of, scale_of
+from sslkit.recipe.sections import section
 
 # What Lightning's loggers import, and sslkit does not ask for.
 _EXTRAS = {"CometLogger": "comet_ml", "MLFlowLogger": "mlflow", "TensorBoardLogger": "tensorboard"}
-_WIDTH = 100
 
 
 def show_recipe(name_or_path: str, *, trust: Sequence[str] = ()) -> str:
@@ -28,10 +27,11 @@ def show_recipe(name_or_path: str, *, trust: Sequence[str] = ()) -> str:
     """
     reading = RecipeReader(trust=trust).read(name_or_path)
     scale = scale_of(reading.config, reading.card)
-    name = name_or_path if name_or_path in list_recipes() else str(reading.path)
+    named = name_or_path in (*list_recipes(), *user_recipes())
+    name = name_or_path if named else str(reading.path)
     parts = [
-        _section(name, _card(reading.card, reading)),
-        _section("needs", _needs(reading, scale, trust)),
+        section(name, _card(reading.card, reading)),
+        section("needs", _needs(reading, scale, trust)),
         "\n".join(["commands", *(f"  {c}" for c in _commands(name, reading, trust))]),
         f"# the config, resolved\n{yaml.safe_dump(reading.config, sort_keys=False)}",
     ]
@@ -47,6 +47,8 @@ def _card(card: Card | None, reading: Reading) -> Iterator[tuple[str, str]]:
     yield "method", card.method + (f" ({card.paper})" if card.paper else "")
     yield "dataset", card.dataset
     yield "status", card.status
+    if card.changed:
+        yield "changed", f"{', '.join(card.changed)}: not as in the recipe of this name"
     for figure in card.expected:
         within = "" if figure.tolerance is None else f", or up to {figure.tolerance:g} points less"
         about = f"{figure.protocol}; from {figure.source}"
@@ -64,6 +66,8 @@ def _needs(reading: Reading, scale: Scale, trust: Sequence[str]) -> Iterator[tup
     for key in ("source", "val_source", "test_source"):
         if (value := data.get(key)) is not None:
             yield "data", _data(value)
+    if reading.wants_checkpoint:
+        yield "weights", "a checkpoint of yours: --model.checkpoint FILE"
     for value in _values(reading.config["model"], ("weights", "checkpoint")):
         yield "weights", f"the file {value}"
     missing = [m for m in _extras(reading.config) if importlib.util.find_spec(m) is None]
@@ -90,13 +94,18 @@ def _commands(name: str, reading: Reading, trust: Sequence[str]) -> list[str]:
     given = ["sslkit", "fit", "--config", name]
     if reading.wants_data:
         given += ["--data.source", "FOLDER"]
+    if reading.wants_checkpoint:
+        given += ["--model.checkpoint", "FILE"]
     for module in trust:
         given += ["--trust", module]
     root = reading.config["trainer"].get("default_root_dir")
     if root is None:
         method = reading.config["model"]["class_path"].rpartition(".")[2].lower()
         root = f"runs/{reading.card.name if reading.card else method}"
-    return [shlex.join(given), shlex.join(["sslkit", "evaluate", f"{root}/version_0"])]
+    commands = [given, ["sslkit", "evaluate", f"{root}/version_0"]]
+    if reading.card and any(figure.tolerance is not None for figure in reading.card.expected):
+        commands.append(["sslkit", "reproduce", name])
+    return [shlex.join(command) for command in commands]
 
 
 def _extras(config: dict[str, Any]) -> list[str]:
@@ -114,17 +123,3 @@ def _values(config: Any, keys: Sequence[str]) -> Iterator[Any]:
     elif isinstance(config, list):
         for item in config:
             yield from _values(item, keys)
-
-
-def _section(title: str, entries: Iterator[tuple[str, str]]) -> str:
-    lines = [title]
-    for key, text in entries:
-        lines += textwrap.wrap(
-            " ".join(text.split()),
-            width=_WIDTH,
-            initial_indent=f"  {key:<9} ",
-            subsequent_indent=" " * 12,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return "\n".join(lines)

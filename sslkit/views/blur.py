@@ -1,4 +1,4 @@
-"""Gaussian blur with a width per image, as a product with one matrix per image and axis."""
+"""Gaussian blur with a width per image."""
 
 import math
 
@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from sslkit.views.draws import Draw, chosen, coin, uniform
-from sslkit.views.operation import Operation, unit_float
+from sslkit.views.draws import Draw, coin, uniform
+from sslkit.views.operation import Operation, own_float
+from sslkit.views.pieces import chosen, put
+from sslkit.views.separable import Taps, mapped
 from sslkit.views.validation import check_probability, check_range
 
 
@@ -53,28 +55,51 @@ class GaussianBlur(Operation):
 
     def apply(self, images: Tensor, params: Draw) -> Tensor:
         """Blur the chosen images: (B, C, H, W) -> (B, C, H, W) float32 in [0, 1]."""
-        images = unit_float(images)
-        c, h, w = images.shape[1:]
+        return self.apply_(own_float(images), params)
+
+    def apply_(self, images: Tensor, params: Draw) -> Tensor:
+        """The same, in place."""
+        h, w = images.shape[-2:]
         radius = self.radius(h, w)
-        index = chosen(params["apply"], images.device)
-        sigma = params["sigma"].to(images.device, non_blocking=True)[index]
-        columns = _blurring(sigma, radius, w)
-        rows = columns if h == w else _blurring(sigma, radius, h)
-        blurred = torch.bmm(images[index].view(-1, c * h, w), columns).view(-1, c, h, w)
-        blurred = torch.matmul(rows.transpose(1, 2)[:, None], blurred)
-        # Weighted means leave the range only by rounding, which the clamp undoes.
-        return images.index_copy(0, index, blurred.clamp_(0, 1))
+        sigma = params["sigma"].to(images.device, non_blocking=True)
+        for piece in chosen(params["apply"], images):
+            columns = blurring_taps(sigma.index_select(0, piece), radius, w)
+            rows = columns if h == w else blurring_taps(sigma.index_select(0, piece), radius, h)
+            blurred = mapped(images.index_select(0, piece), rows, columns)
+            # Weighted means leave the range only by rounding, which the clamp undoes.
+            put(images, piece, blurred.clamp_(0, 1))
+        return images
+
+    def describe(self, params: Draw, row: int, height: int, width: int) -> str:
+        """The width of the Gaussian in pixels."""
+        return f"blur {params['sigma'][row]:.2f} px" if params["apply"][row] else ""
 
 
-def _blurring(sigma: Tensor, radius: int, side: int) -> Tensor:
-    """Matrices (n, side, side) for which ``x @ matrix`` blurs the rows of x, border mirrored.
+def blurring_taps(sigma: Tensor, radius: int, side: int) -> Taps:
+    """What blurred points are made of, where the border is a mirror (without repeating itself).
 
-    Entry (j, i) is the weight of pixel j in blurred pixel i. Mirroring the identity at its border
-    and sliding a window along it says which tap of the kernel that is; taps that meet in one pixel
-    add.
+    Args:
+        sigma: (n,) widths of the Gaussians in pixels.
+        radius: Pixels that a kernel reaches from its centre, below `side`.
+        side: Points of the axis.
+
+    Returns:
+        At most 2 radius + 1 pixels for each point, with weights that sum to 1.
     """
-    offset = torch.arange(-radius, radius + 1, device=sigma.device)
-    taps = (offset / sigma[:, None]).square().div(-2).softmax(dim=1)
-    identity = torch.eye(side, device=sigma.device)[None]
-    windows = F.pad(identity, (radius, radius), mode="reflect").unfold(2, 2 * radius + 1, 1)
-    return (taps @ windows.reshape(side * side, -1).T).view(-1, side, side)
+    device = sigma.device
+    offset = torch.arange(-radius, radius + 1, device=device)
+    kernel = (offset / sigma[:, None]).square().div(-2).softmax(dim=1)
+    kernel = F.pad(kernel[:, radius:], (0, 1))  # by distance, and 0 for what is out of reach
+    count = min(2 * radius + 1, side)
+    point = torch.arange(side, device=device)[:, None]
+    pixel = (point - radius).clamp(0, side - count) + torch.arange(count, device=device)
+
+    def reached(distance: Tensor) -> Tensor:
+        distance = distance.abs().clamp(max=radius + 1).flatten()
+        return kernel.index_select(1, distance).view(-1, side, count)
+
+    # A pixel is seen straight, and mirrored in either border unless it is the border.
+    weight = reached(pixel - point)
+    weight += reached(pixel + point) * (pixel > 0)
+    weight += reached(2 * (side - 1) - pixel - point) * (pixel < side - 1)
+    return Taps(pixel.int().expand(len(sigma), -1, -1), weight)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from torch import nn
+
 from sslkit.views.blur import GaussianBlur
 from sslkit.views.crop import RandomResizedCrop
 from sslkit.views.grayscale import RandomGrayscale
@@ -10,10 +12,11 @@ from sslkit.views.jitter import ColorJitter
 from sslkit.views.operation import Operation
 from sslkit.views.resampling import Interpolation
 from sslkit.views.solarize import Solarize
-from sslkit.views.validation import check_probability, check_range, check_strength
+from sslkit.views.validation import Colour, check_probability, check_range, check_strength
 from sslkit.views.view import View
 
 Part = Literal["crop", "jitter", "grayscale", "blur", "solarize"]
+Extra = Sequence[Operation | nn.Module] | None  # steps of the user's own
 _ORDER: tuple[Part, ...] = ("crop", "jitter", "grayscale", "blur", "solarize")
 
 
@@ -38,6 +41,9 @@ def chain(
     blur: float = 0.0,
     solarize: float = 0.0,
     order: Sequence[Part] = _ORDER,
+    colour: Colour = "exact",
+    before: Extra = None,
+    after: Extra = None,
 ) -> View:
     """One view of a paper's recipe; what has strength or probability 0 is left out of it.
 
@@ -52,6 +58,9 @@ def chain(
         blur: Probability of blurring.
         solarize: Probability of solarising.
         order: In which the parts apply; the mirror image is part of the crop.
+        colour: Arithmetic of the jitter.
+        before: What comes before all of them.
+        after: What comes after them.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -72,6 +81,7 @@ def chain(
             saturation=saturation,
             hue=hue,
             probability=jitter_probability,
+            colour=colour,
         )
     if grayscale > 0:
         parts["grayscale"] = RandomGrayscale(probability=grayscale)
@@ -79,7 +89,9 @@ def chain(
         parts["blur"] = GaussianBlur(probability=blur)
     if solarize > 0:
         parts["solarize"] = Solarize(probability=solarize)
-    return View([parts[part] for part in order if part in parts])
+    return View(
+        [*(before or ()), *(parts[part] for part in order if part in parts), *(after or ())]
+    )
 
 
 def alike(view: View, views: int) -> list[View]:

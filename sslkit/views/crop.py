@@ -8,13 +8,11 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from sslkit.views.cropping import Boxes, resized_boxes
 from sslkit.views.draws import Draw, coin, uniform
-from sslkit.views.operation import Operation, unit_float
-from sslkit.views.resampling import Interpolation, resampling_weights
+from sslkit.views.operation import Operation
+from sslkit.views.resampling import Interpolation
 from sslkit.views.validation import check_probability, check_range, check_size
-
-# The crop's own temporaries stay near 4 bytes x this many source pixels, whatever the batch.
-_CHUNK_VALUES = 2**24
 
 
 class RandomResizedCrop(Operation):
@@ -102,33 +100,15 @@ class RandomResizedCrop(Operation):
 
     def apply(self, images: Tensor, params: Draw) -> Tensor:
         """Crop, resize and mirror: (B, C, H, W) -> (B, C, S, S) float32 in [0, 1]."""
-        b, c, h, w = images.shape
-        params = {k: v.to(images.device, non_blocking=True) for k, v in params.items()}
-        boxes = self.boxes(params, h, w)
-        views = torch.empty(b, c, self.size, self.size, device=images.device)
-        step = max(1, _CHUNK_VALUES // max(1, c * h * w))
-        for first in range(0, b, step):
-            part = slice(first, first + step)
-            top, left, box_h, box_w = (x[part] for x in boxes)
-            rows = self._weights(top, box_h, h)
-            columns = self._weights(left, box_w, w, params["flip"][part])
-            source = unit_float(images[part]).reshape(-1, c * h, w)
-            narrowed = torch.bmm(source, columns.transpose(1, 2)).view(-1, c, h, self.size)
-            torch.matmul(rows[:, None], narrowed, out=views[part])
-        # The triangle's weights are a weighted mean, which cannot leave the range but by rounding.
-        return views.clamp_(0, 1)
+        boxes = Boxes(*self.boxes(params, *images.shape[-2:]), flip=params["flip"])
+        return resized_boxes(images, boxes, self.size, self.interpolation)
 
-    def _weights(
-        self, start: Tensor, length: Tensor, source: int, mirrored: Tensor | None = None
-    ) -> Tensor:
-        return resampling_weights(
-            start,
-            length,
-            source=source,
-            size=self.size,
-            interpolation=self.interpolation,
-            mirrored=mirrored,
-        )
+    def describe(self, params: Draw, row: int, height: int, width: int) -> str:
+        """The box, and whether it is mirrored."""
+        one = {name: value[row : row + 1] for name, value in params.items()}
+        top, left, box_h, box_w = (int(x) for x in self.boxes(one, height, width))
+        mirrored = ", mirrored" if params["flip"][row] else ""
+        return f"{box_w}x{box_h} at ({left}, {top}){mirrored}"
 
     def _largest(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the largest box whose shape is within `ratio`."""

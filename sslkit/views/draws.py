@@ -14,17 +14,10 @@ def uniform(
     *shape: int, low: float = 0.0, high: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Independent uniform numbers in [low, high), float32 of the given shape."""
-    return torch.rand(shape, generator=generator).mul_(high - low).add_(low)
+    drawn = torch.rand(shape, generator=generator, device="cpu")
+    return drawn.mul_(high - low).add_(low)
 
 
 def coin(n: int, probability: float, generator: Generator | None = None) -> Tensor:
     """(n,) bool, each True with the given probability (never at 0, always at 1)."""
-    return torch.rand(n, generator=generator) < probability
-
-
-def chosen(mask: Tensor, device: torch.device) -> Tensor:
-    """The positions (m,) int64, on `device`, at which `mask` (n,) bool is True.
-
-    The search runs where the mask lies: for draws left on the CPU a GPU is never waited for.
-    """
-    return mask.nonzero().flatten().to(device, non_blocking=True)
+    return torch.rand(n, generator=generator, device="cpu") < probability

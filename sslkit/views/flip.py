@@ -2,8 +2,9 @@
 
 from torch import Generator, Tensor
 
-from sslkit.views.draws import Draw, chosen, coin
-from sslkit.views.operation import Operation, unit_float
+from sslkit.views.draws import Draw, coin
+from sslkit.views.operation import Operation, own_float
+from sslkit.views.pieces import chosen, put
 from sslkit.views.validation import check_probability
 
 
@@ -26,6 +27,14 @@ class HorizontalFlip(Operation):
 
     def apply(self, images: Tensor, params: Draw) -> Tensor:
         """Mirror the chosen images: (B, C, H, W) -> (B, C, H, W) float32."""
-        images = unit_float(images)
-        index = chosen(params["apply"], images.device)
-        return images.index_copy(0, index, images[index].flip(-1))
+        return self.apply_(own_float(images), params)
+
+    def apply_(self, images: Tensor, params: Draw) -> Tensor:
+        """The same, in place."""
+        for piece in chosen(params["apply"], images):
+            put(images, piece, images.index_select(0, piece).flip(-1))
+        return images
+
+    def describe(self, params: Draw, row: int, height: int, width: int) -> str:
+        """Whether it is mirrored."""
+        return "mirrored" if params["apply"][row] else ""

@@ -34,13 +34,50 @@ class Operation(ABC):
 
         Args:
             images: (B, C, H, W), uint8 or float32 in [0, 1].
-            params: What `draw` returned for B images, on any device.
+            params: What `draw` returned for B images. While they are on the CPU, the images' device
+                is never waited for.
 
         Returns:
             (B, C, H', W') float32 in [0, 1].
         """
 
+    def apply_(self, images: Tensor, params: Draw) -> Tensor:
+        """The same where the images need not be kept: what a view calls after its first step.
+
+        Overwriting them saves a copy of the batch. An operation that has no use for that leaves
+        this method as it is.
+
+        Args:
+            images: (B, C, H, W) float32 in [0, 1], contiguous; may be overwritten.
+            params: As for `apply`.
+
+        Returns:
+            (B, C, H', W') float32 in [0, 1], the same tensor or another one.
+        """
+        return self.apply(images, params)
+
+    def describe(self, params: Draw, row: int, height: int, width: int) -> str:
+        """What was drawn for one image, for people; "" where nothing happens to it.
+
+        Args:
+            params: What `draw` returned.
+            row: The image.
+            height: H of the images that it applies to.
+            width: W of them.
+        """
+        if "apply" in params and not params["apply"][row]:
+            return ""
+        numbers = {k: v[row] for k, v in params.items() if k != "apply" and v[row].numel() == 1}
+        values = ", ".join(f"{name} {value.item():.3g}" for name, value in numbers.items())
+        return f"{type(self).__name__} {values}".rstrip()
+
 
 def unit_float(images: Tensor) -> Tensor:
     """The images as float32 in [0, 1]: uint8 is divided by 255, floats pass as they are."""
-    return images.div(255) if images.dtype == torch.uint8 else images
+    return own_float(images) if images.dtype == torch.uint8 else images
+
+
+def own_float(images: Tensor) -> Tensor:
+    """The images as contiguous float32 in [0, 1], in a tensor that may be overwritten."""
+    own = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    return own.div_(255) if images.dtype == torch.uint8 else own

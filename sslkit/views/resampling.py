@@ -1,9 +1,8 @@
-"""Antialiased resampling of a box as a product with one matrix per image and axis.
+"""Antialiased resampling of intervals of an axis: which pixels make a point, and with what weights.
 
-Resizing is separable and linear, so the view of a box is ``rows @ image @ columns.T``. The weights
-are those of ``torchvision.transforms.v2.functional.resize(..., antialias=True)`` and of PIL: a
-kernel stretched by the scale when it shrinks the image, cut at the box's edges, normalised to sum
-1.
+The weights are those of ``torchvision.transforms.v2.functional.resize(..., antialias=True)`` and of
+PIL: a kernel stretched by the scale when it shrinks the image, cut at the interval's ends,
+normalised to sum 1.
 """
 
 from typing import Literal
@@ -11,10 +10,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sslkit.views.separable import Taps, scattered
+
 Interpolation = Literal["bilinear", "bicubic"]
+_REACH = {"bilinear": 1, "bicubic": 2}  # of the kernel to either side, in pixels of the scale
+_SHORT = 64  # pixels of an axis, see below
 
 
-def resampling_weights(
+def resampling_taps(
     start: Tensor,
     length: Tensor,
     *,
@@ -22,8 +25,8 @@ def resampling_weights(
     size: int,
     interpolation: Interpolation,
     mirrored: Tensor | None = None,
-) -> Tensor:
-    """The matrices that resample n intervals of an axis to `size` points each.
+) -> Taps:
+    """Resample n intervals of an axis to `size` points each.
 
     Args:
         start: (n,) first pixel of each interval.
@@ -31,11 +34,11 @@ def resampling_weights(
         source: Pixels along the axis.
         size: Pixels wanted.
         interpolation: The kernel, a triangle or Keys' cubic with a = -1/2.
-        mirrored: (n,) bool, whose rows come in reverse order; None mirrors none.
+        mirrored: (n,) bool, whose points come in reverse order; None mirrors none.
 
     Returns:
-        (n, size, source) float32 on the device of `start`; each row sums to 1 and is 0 outside its
-        interval.
+        K neighbouring pixels for each point, with weights that sum to 1 and are 0 outside the
+        interval, on the device of `start`.
     """
     device = start.device
     point = torch.arange(size, device=device, dtype=torch.float32).add_(0.5).expand(len(start), -1)
@@ -44,13 +47,23 @@ def resampling_weights(
     scale = length[:, None] / size
     centre = point * scale + start[:, None]
     shrink = scale.clamp_min(1)
-    pixel = torch.arange(source, device=device, dtype=torch.float32)
-    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
 
-    distance = pixel.add(0.5).div(shrink)[:, None, :] - (centre / shrink)[:, :, None]
+    reach = _REACH[interpolation]
+    # The whole axis is the longest interval there can be, and has the widest kernel.
+    taps = min(source, int(2 * reach * max(1.0, source / size) + 0.5) + 1)
+    first = (centre - reach * shrink).floor_().clamp_(0, source - taps)
+    pixel = first[:, :, None] + torch.arange(taps, device=device, dtype=torch.float32)
+    begin, end = start[:, None, None], (start + length)[:, None, None]
+    inside = (pixel >= begin) & (pixel < end)
+    place = pixel.int()
+    distance = pixel.add_(0.5).div_(shrink[:, None]).sub_((centre / shrink)[:, :, None])
     kernel = _triangle if interpolation == "bilinear" else _cubic
-    weights = kernel(distance.abs_()).mul_(inside[:, None, :])
-    return weights.div_(weights.sum(dim=2, keepdim=True))
+    weight = kernel(distance.abs_()).mul_(inside)
+    # Rounding depends on the order of a sum. On short axes it is that of whole rows, zeros and all,
+    # as figures were measured with; of a power of two pixels both orders give the same.
+    rows = source <= _SHORT and source & (source - 1) != 0
+    summed = scattered(Taps(place, weight), source) if rows else weight
+    return Taps(place, weight.div_(summed.sum(dim=2, keepdim=True)))
 
 
 def _triangle(distance: Tensor) -> Tensor:

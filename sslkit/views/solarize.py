@@ -3,8 +3,9 @@
 from kornia.enhance import solarize
 from torch import Generator, Tensor
 
-from sslkit.views.draws import Draw, chosen, coin
-from sslkit.views.operation import Operation, unit_float
+from sslkit.views.draws import Draw, coin
+from sslkit.views.operation import Operation, own_float
+from sslkit.views.pieces import chosen, put
 from sslkit.views.validation import check_probability
 
 
@@ -31,6 +32,15 @@ class Solarize(Operation):
 
     def apply(self, images: Tensor, params: Draw) -> Tensor:
         """Solarise the chosen images: (B, C, H, W) -> (B, C, H, W) float32 in [0, 1]."""
-        images = unit_float(images)
-        index = chosen(params["apply"], images.device)
-        return images.index_copy(0, index, solarize(images[index], thresholds=self.threshold))
+        return self.apply_(own_float(images), params)
+
+    def apply_(self, images: Tensor, params: Draw) -> Tensor:
+        """The same, in place."""
+        for piece in chosen(params["apply"], images):
+            part = images.index_select(0, piece)
+            put(images, piece, solarize(part, thresholds=self.threshold))
+        return images
+
+    def describe(self, params: Draw, row: int, height: int, width: int) -> str:
+        """Whether it is solarised."""
+        return "solarised" if params["apply"][row] else ""

@@ -1,6 +1,12 @@
 """Checks of the arguments that view operations share."""
 
 from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Colour = Literal["exact", "fast"]
 
 
 def check_size(value: int) -> int:
@@ -25,6 +31,20 @@ def check_probability(name: str, value: float) -> float:
     """
     if not 0 <= value <= 1:
         raise ValueError(f"{name} must be a probability between 0 and 1, got {value}.")
+    return value
+
+
+def check_colour(value: Colour) -> Colour:
+    """Return `value`, the arithmetic of colours, or raise.
+
+    Raises:
+        ValueError: If it is another word.
+    """
+    if value not in ("exact", "fast"):
+        raise ValueError(
+            f"colour must be 'exact' (torchvision's arithmetic) or 'fast' (one affine map), got "
+            f"{value!r}."
+        )
     return value
 
 
@@ -67,3 +87,24 @@ def check_range(
             f"got {list(value)}."
         )
     return float(low), float(high)
+
+
+def check_images(images: Tensor) -> None:
+    """Raise unless the images are a uint8 batch.
+
+    Raises:
+        TypeError: If they are not uint8.
+        ValueError: If they are not (B, C, H, W).
+    """
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8:
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(
+            f"images must be a uint8 tensor of values 0..255, got {kind}: views are made from "
+            "pixels as they are decoded. Convert with (images * 255).round().to(torch.uint8), or, "
+            "if these are views already, hand them to the method as they are."
+        )
+    if images.ndim != 4:
+        raise ValueError(
+            f"images must be a batch (B, C, H, W), got shape {tuple(images.shape)}: add the batch "
+            "dimension with images[None] or the channel dimension with images[:, None]."
+        )

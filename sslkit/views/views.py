@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from sslkit.views.draws import Draw
+from sslkit.views.validation import check_images
 from sslkit.views.view import View
 
 
@@ -18,8 +19,12 @@ class Views(nn.Module):
 
     ``mean`` and ``std`` belong to the data. Values given here win; otherwise those last handed to
     `set_statistics` are used (the data module's, in training); without either, views are in [0, 1].
-    They are non-persistent buffers: they follow the module to its device and stay out of
-    checkpoints.
+    They are non-persistent buffers: they follow the module to its device, stay float32 and stay out
+    of checkpoints.
+
+    Views are computed in float32. They come in the module's dtype, which is float32 unless it was
+    moved to another, as by ``views.to(torch.bfloat16)`` or a trainer's precision ``bf16-true``;
+    rounding once at the end is all that this changes.
 
     Args:
         views: The chain of operations of each view.
@@ -32,6 +37,7 @@ class Views(nn.Module):
 
     mean: Tensor | None
     std: Tensor | None
+    _moved: Tensor
 
     def __init__(
         self,
@@ -46,6 +52,8 @@ class Views(nn.Module):
         self.views = tuple(views)
         self.register_buffer("mean", None, persistent=False)
         self.register_buffer("std", None, persistent=False)
+        self.register_buffer("_moved", torch.empty(0), persistent=False)  # tells device and dtype
+        self._statistics: tuple[list[float], list[float]] | None = None
         self._given = mean is not None or std is not None
         if mean is not None and std is not None:
             self._keep(mean, std)
@@ -64,6 +72,11 @@ class Views(nn.Module):
     def sizes(self) -> tuple[int, ...]:
         """Side in pixels of each view."""
         return tuple(view.size for view in self.views)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the views."""
+        return self._moved.dtype
 
     def set_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Normalise with the data's statistics, unless the constructor was given others.
@@ -107,10 +120,11 @@ class Views(nn.Module):
         Args:
             images: (B, C, H, W) uint8. A function instead is what `torch.nn.Module.apply` takes
                 and does the same here: Lightning calls it on every submodule.
-            params: What `draw` returned for B images, on any device.
+            params: What `draw` returned for B images. While they are on the CPU, the images' device
+                is never waited for.
 
         Returns:
-            V tensors (B, C, size, size) float32, contiguous.
+            V tensors (B, C, size, size) in the module's dtype, contiguous.
 
         Raises:
             TypeError: If the images are not uint8.
@@ -119,7 +133,7 @@ class Views(nn.Module):
         """
         if callable(images) and not isinstance(images, Tensor):
             return super().apply(images)
-        _check_images(images)
+        check_images(images)
         if params is None or len(params) != self.num_views:
             raise ValueError(
                 f"params must hold the draws of {self.num_views} views, got "
@@ -135,14 +149,21 @@ class Views(nn.Module):
         # Half precision would round the images before the encoder has seen them.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             return [
-                self._normalise(view.apply(images, draws))
+                self._normalise(view.apply(images, draws)).to(self.dtype)
                 for view, draws in zip(self.views, params, strict=True)
             ]
 
     def forward(self, images: Tensor, generator: Generator | None = None) -> list[Tensor]:
-        """Draw, then apply: (B, C, H, W) uint8 -> V tensors (B, C, size, size) float32."""
-        _check_images(images)
+        """Draw, then apply: (B, C, H, W) uint8 -> V tensors (B, C, size, size)."""
+        check_images(images)
         return self.apply(images, self.draw(len(images), generator))
+
+    def pixels(self, view: Tensor) -> Tensor:
+        """A view (B, C, S, S) before its normalisation: float32 in [0, 1], for looking at it."""
+        if self.mean is not None and self.std is not None:
+            mean, std = (x.to(view.device)[:, None, None] for x in (self.mean, self.std))
+            view = view * std + mean
+        return view.float().clamp(0, 1)
 
     def _keep(self, mean: Sequence[float], std: Sequence[float]) -> None:
         if len(mean) != len(std) or not mean:
@@ -152,9 +173,22 @@ class Views(nn.Module):
             )
         if min(std) <= 0:
             raise ValueError(f"std must be above 0 in every channel, got {list(std)}.")
-        device = None if self.mean is None else self.mean.device
-        self.mean = torch.tensor(mean, dtype=torch.float32, device=device)
-        self.std = torch.tensor(std, dtype=torch.float32, device=device)
+        self._statistics = (list(mean), list(std))
+        self._place()
+
+    def _place(self) -> None:
+        """Put the statistics where the module is, in float32 whatever its dtype."""
+        if self._statistics is not None:
+            device = self._moved.device
+            self.mean, self.std = (
+                torch.tensor(x, dtype=torch.float32, device=device) for x in self._statistics
+            )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What moves and casts a module; here also the statistics, in their own dtype."""
+        super()._apply(fn, recurse)
+        self._place()
+        return self
 
     def _normalise(self, view: Tensor) -> Tensor:
         if self.mean is None or self.std is None:
@@ -169,18 +203,3 @@ class Views(nn.Module):
             for x in (self.mean, self.std)
         )
         return view.sub_(mean).div_(std)
-
-
-def _check_images(images: Tensor) -> None:
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8:
-        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(
-            f"images must be a uint8 tensor of values 0..255, got {kind}: views are made from "
-            "pixels as they are decoded. Convert with (images * 255).round().to(torch.uint8), or, "
-            "if these are views already, hand them to the method as they are."
-        )
-    if images.ndim != 4:
-        raise ValueError(
-            f"images must be a batch (B, C, H, W), got shape {tuple(images.shape)}: add the batch "
-            "dimension with images[None] or the channel dimension with images[:, None]."
-        )

@@ -64,16 +64,14 @@ def watch(tmp_path) -> Callable[..., pl.Trainer]:
         **options: Any,
     ) -> pl.Trainer:
         pl.seed_everything(1, verbose=False)
+        plain = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         trainer = pl.Trainer(
             max_epochs=epochs,
             callbacks=list(callbacks),
             accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=tmp_path,
-            **options,
+            **(plain | options),
         )
         data = Labelled() if data is None else data
         # Weights-only is what a checkpoint of a stranger is read with.

@@ -1,9 +1,15 @@
 import pytest
+import pytorch_lightning as pl
 import torch
 from gloo import run_two_ranks
+from labelled import shades
+from pytorch_lightning.callbacks import EarlyStopping
+from tiny import METHODS, trainer
 from torch.utils.data import DataLoader, TensorDataset
 
 from sslkit.callbacks import OnlineKNN
+from sslkit.data import ImageDataModule
+from sslkit.evaluation import extract_features
 from sslkit.functional import knn_scores, unit_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -104,6 +110,30 @@ def test_a_resumed_bank_goes_on_where_it_was(watch, tmp_path, labelled):
     assert torch.equal(whole.callback_metrics[name], resumed.callback_metrics[name])
 
 
+def test_a_resumed_score_is_shown_to_what_monitors_it(watch, tmp_path):
+    path = tmp_path / "half.ckpt"
+    half = watch(OnlineKNN(k=3, every_n_epochs=2), epochs=2)
+    half.save_checkpoint(path)
+    score = half.callback_metrics["online_knn/val_top1"]
+    stop = EarlyStopping("online_knn/val_top1", mode="max")  # strict: it must be there
+    resumed = watch(stop, OnlineKNN(k=3, every_n_epochs=4), epochs=3, ckpt_path=path)
+    assert torch.equal(resumed.callback_metrics["online_knn/val_top1"], score)
+
+
+def test_a_bank_of_training_images_is_the_encoders_own_features(tmp_path):
+    data = ImageDataModule(shades(32), val_source=shades(24), batch_size=16)
+    pl.seed_everything(0)
+    knn = OnlineKNN(k=7, bank="train")
+    fit = trainer(tmp_path, callbacks=[knn])
+    fit.fit(METHODS["MoCo"](), data)
+    encoder = fit.lightning_module.encoder
+    bank, queries = (extract_features(encoder, data.eval_dataloader(s)) for s in ("train", "val"))
+    votes = knn_scores(queries.features, bank.features, bank.labels, k=7, num_classes=4)
+    expected = (votes.argmax(1) == queries.labels).float().mean().item()
+    assert fit.callback_metrics["online_knn/val_top1"].item() == pytest.approx(expected)
+    assert knn.state_dict().keys() == {"score"}  # the bank is made anew
+
+
 def test_a_bank_of_another_width_is_refused():
     knn = OnlineKNN(k=2)
     knn.load_state_dict({"features": torch.ones(4, 7).half(), "labels": torch.zeros(4).long()})
@@ -143,7 +173,7 @@ def test_scores_only_every_nth_epoch(watch):
             super().on_validation_epoch_end(trainer, pl_module)
 
     watch(Sees(k=3, every_n_epochs=2), epochs=4, num_sanity_val_steps=1)
-    assert scored == [False, False, True, False, True]
+    assert scored == [False, True, True, False, True]  # the sanity check, then four epochs
 
 
 def test_unlabelled_validation_images_are_not_counted(watch, labelled):
@@ -162,6 +192,7 @@ def test_unlabelled_validation_images_are_not_counted(watch, labelled):
         ({"k": 30, "bank_size": 20}, "k=30 neighbours in a bank of bank_size=20"),
         ({"temperature": 0.0}, "temperature above 0"),
         ({"every_n_epochs": 0}, "every_n_epochs of at least 1"),
+        ({"bank": "test"}, "bank of 'queue' or 'train', got 'test'"),
     ],
 )
 def test_refuses_arguments_out_of_range(arguments, message):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from sslkit.callbacks import OnlineKNN, OnlineProbe
 
@@ -15,6 +16,51 @@ def test_learns_and_logs(watch):
     assert metrics["online_probe/val_top1"] > 0.95
     assert metrics["online_probe/val_top1"] < metrics["online_probe/val_top5"] + 1e-6
     assert metrics["online_probe/train_loss"] < 0.5
+
+
+def test_several_layers_and_rates_are_probed_at_once_each_as_if_alone(watch):
+    several = watch(OnlineProbe(lr=[0.05, 0.1], layers=["0", "2"]), epochs=4).callback_metrics
+    for layer, lr in ((None, 0.05), (None, 0.1), ("0", 0.05), ("2", 0.1)):
+        one = watch(OnlineProbe(lr=lr, layers=[layer] if layer else []), epochs=4).callback_metrics
+        alone = f"online_probe/{layer}" if layer else "online_probe"
+        for figure in ("train_loss", "val_top1", "val_top5"):
+            found = several[f"{alone}/lr_{lr:g}/{figure}"]
+            torch.testing.assert_close(found, one[f"{alone}/{figure}"], rtol=1e-4, atol=1e-5)
+    assert len([name for name in several if "online_probe" in name]) == 3 * 2 * 3
+    assert several["online_probe/0/lr_0.1/val_top1"] > 0.95  # a linear layer of separable inputs
+
+
+def test_a_layer_after_which_everything_is_the_same_gives_the_same_figures(watch):
+    # Without dropout, the last layer's output is the feature.
+    found = watch(OnlineProbe(layers=["2"]), dropout=0.0).callback_metrics
+    for figure in ("train_loss", "val_top1"):
+        assert found[f"online_probe/2/{figure}"] == found[f"online_probe/{figure}"]
+
+
+@pytest.mark.parametrize("layers", [["3"], ["encoder"]])
+def test_an_unknown_layer_is_an_error_that_says_what_there_is(watch, layers):
+    with pytest.raises(ValueError, match=rf"no module '{layers[0]}'\. It consists of 0, 1, 2;"):
+        watch(OnlineProbe(layers=layers))
+
+
+def test_early_stopping_and_checkpoints_monitor_it(watch, tmp_path):
+    # Before the probe, which must log in time all the same.
+    stop = EarlyStopping("online_probe/val_top1", mode="max", patience=1, min_delta=0.5)
+    loss = EarlyStopping("online_probe/train_loss")
+    best = ModelCheckpoint(tmp_path / "best", monitor="online_probe/val_top1", mode="max")
+    trainer = watch(stop, loss, best, OnlineProbe(), epochs=9, enable_checkpointing=True)
+    assert trainer.current_epoch < 9
+    assert len(list((tmp_path / "best").iterdir())) == 1
+    assert loss.best_score == trainer.callback_metrics["online_probe/train_loss"]
+
+
+def test_layers_are_left_unwatched_after_the_fit(watch):
+    trainer = watch(OnlineProbe(layers=["0"]))
+    assert not trainer.lightning_module.encoder[0]._forward_hooks
+    probe = OnlineProbe(4, layers=["0"])
+    with pytest.raises(ValueError, match="label 5"):
+        watch(probe)
+    assert probe._watched is None
 
 
 def test_top5_is_left_out_with_five_classes(watch, labelled):
@@ -29,7 +75,8 @@ def test_top5_is_left_out_with_five_classes(watch, labelled):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_the_encoder_is_bit_identical_without_the_callbacks(watch, precision):
     results = []
-    for callbacks in ([], [OnlineProbe(), OnlineKNN(k=5)]):
+    several = OnlineProbe(lr=[0.1, 0.3], layers=["0", "1"])
+    for callbacks in ([], [several, OnlineKNN(k=5)]):
         trainer = watch(*callbacks, precision=precision)
         results.append((trainer.lightning_module.state_dict(), torch.get_rng_state()))
     (plain, plain_rng), (watched, watched_rng) = results
@@ -69,20 +116,23 @@ def test_a_resumed_probe_ends_bit_identical(watch, tmp_path, labelled):
         data.train_dataloader = lambda: torch.utils.data.DataLoader(data.data, batch_size=16)
         return data
 
-    whole = watch(OnlineProbe(), data=in_order(), epochs=4, dropout=0.0)
+    def probe():
+        return OnlineProbe(lr=[0.1, 0.3], layers=["0"])
+
+    whole = watch(probe(), data=in_order(), epochs=4, dropout=0.0)
     path = tmp_path / "half.ckpt"
-    watch(OnlineProbe(), data=in_order(), epochs=2, dropout=0.0).save_checkpoint(path)
+    watch(probe(), data=in_order(), epochs=2, dropout=0.0).save_checkpoint(path)
     saved = torch.load(path, weights_only=True)["callbacks"]["OnlineProbe"]
-    resumed = watch(OnlineProbe(), data=in_order(), epochs=4, dropout=0.0, ckpt_path=path)
+    resumed = watch(probe(), data=in_order(), epochs=4, dropout=0.0, ckpt_path=path)
     final = whole.callbacks[0].state_dict()
     assert_same(final, resumed.callbacks[0].state_dict())
-    assert not torch.equal(saved["weights"]["weight"], final["weights"]["weight"])
-    for name in ("online_probe/val_top1", "online_probe/train_loss"):
+    assert not torch.equal(saved["weights"]["weight0"], final["weights"]["weight0"])
+    for name in ("online_probe/lr_0.1/val_top1", "online_probe/0/lr_0.3/train_loss"):
         assert torch.equal(whole.callback_metrics[name], resumed.callback_metrics[name])
 
 
 def test_state_restored_but_not_yet_used_is_saved_again():
-    state = {"weights": {}, "steps": 3}
+    state = {"weights": {}, "steps": 3, "losses": None, "batches": 0}
     probe = OnlineProbe(3)
     probe.load_state_dict(copy.deepcopy(state))
     assert probe.state_dict() == state
@@ -91,7 +141,7 @@ def test_state_restored_but_not_yet_used_is_saved_again():
 def test_a_checkpoint_of_another_number_of_classes_is_refused(watch, tmp_path):
     path = tmp_path / "six.ckpt"
     watch(OnlineProbe(), epochs=1).save_checkpoint(path)
-    with pytest.raises(ValueError, match="6 classes and 16 features, and this run has 8 and 16"):
+    with pytest.raises(ValueError, match=r"has 6 classes and 16 features.*has 8 classes"):
         watch(OnlineProbe(8), epochs=2, ckpt_path=path)
 
 
@@ -151,7 +201,14 @@ def test_a_step_without_features_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"num_classes": 1}, "at least 2"), ({"lr": 0.0}, "lr above 0")]
+    ("arguments", "message"),
+    [
+        ({"num_classes": 1}, "at least 2"),
+        ({"lr": 0.0}, "lr above 0"),
+        ({"lr": []}, "lr above 0"),
+        ({"lr": [0.1, 0.1]}, "twice"),
+        ({"layers": ["0", "0"]}, "twice"),
+    ],
 )
 def test_refuses_arguments_out_of_range(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -172,12 +229,12 @@ def test_the_sanity_check_is_not_scored(watch):
 
 def test_features_without_a_dimension_of_views_are_one_view():
     probe, flat = OnlineProbe(num_classes=3), OnlineProbe(num_classes=3)
-    trainer, module = SimpleNamespace(datamodule=None), SimpleNamespace(log=lambda *a, **k: None)
+    trainer, module = SimpleNamespace(datamodule=None), SimpleNamespace()
     features, label = torch.randn(6, 4), torch.arange(6) % 3
     for callback, given in ((probe, features[None]), (flat, features)):
         callback.setup(trainer, module, "fit")
         outputs = {"features": given, "label": label}
         callback.on_train_batch_end(trainer, module, outputs, None, 0)
-    weights = [callback.state_dict()["weights"]["weight"] for callback in (probe, flat)]
+    weights = [callback.state_dict()["weights"]["weight0"] for callback in (probe, flat)]
     assert torch.equal(*weights)
     assert weights[0].any()

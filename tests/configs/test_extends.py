@@ -112,10 +112,15 @@ def test_what_cannot_be_extended(
 
 
 def test_aliases_do_not_multiply_when_they_are_merged(write: Write) -> None:
-    levels = [f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}}}" for i in range(1, 40)]
-    bomb = "\n".join(["a0: &a0 {x: 1}", *levels])
-    write("base.yaml", bomb)
-    assert len(merged_config(write("child.yaml", f"extends: base.yaml\n{bomb}"))) == 40
+    def text(levels: int) -> str:
+        lines = [f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i - 1}}}" for i in range(1, levels)]
+        return "\n".join(["a0: &a0 {x: 1}", *lines])
+
+    write("base.yaml", text(10))
+    assert len(merged_config(write("child.yaml", f"extends: base.yaml\n{text(10)}"))) == 10
+    write("base.yaml", text(40))
+    with pytest.raises(ValueError, match=r"base\.yaml is longer than it looks"):
+        merged_config(write("child.yaml", "extends: base.yaml\n"))
     endless = "a: &a {b: *a}"
     write("base.yaml", endless)
     with pytest.raises(ValueError, match="nested too deeply"):

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 from torch.utils.data import Dataset
 
 from sslkit.configs.allowlist import ImportRefused, install_allowlist
-from sslkit.configs.parse_errors import readable
+from sslkit.configs.parse_errors import WrongValue, located, readable
 from sslkit.data import ImageDataModule
 from sslkit.optim import Schedule
 
@@ -272,3 +272,19 @@ def test_a_text_that_imitates_a_report_imports_nothing(
             use.parse_object(config)
         readable(caught.value, ())
     assert "unmet_stranger" not in sys.modules
+
+
+def test_the_line_is_that_of_the_last_file_unless_an_option_says_otherwise(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / f"{i}.yaml" for i in range(3))
+    first.write_text("trainer: {}\nmodel:\n  size: x\n")
+    second.write_text("model: {size: y}\n")
+    third.write_text("seed: 0\n")
+    error = WrongValue("model.size takes int", "model.size")
+    configs = [f"--config={first}", "--config", str(second), "-c", str(third)]
+    assert str(located(error, configs)) == f"{second}, line 1: model.size takes int"
+    assert str(located(error, configs[:1])) == f"{first}, line 3: model.size takes int"
+    for option in ("--model.size=3", "--model=a.B", "--model.size.deep=1"):
+        assert located(error, [*configs, option]) is error
+    assert located(error, [*configs, "--modelling=1"]) is not error
+    for other in (WrongValue("model.other", "model.other"), WrongValue("x"), ValueError("x")):
+        assert located(other, configs) is other

@@ -4,6 +4,7 @@ import pytest
 
 from sslkit.configs.values import (
     config_values,
+    line_of,
     nodes_of,
     option_values,
     read_nodes,
@@ -98,8 +99,11 @@ def test_an_alias_is_walked_under_each_key(tmp_path: Path) -> None:
 def test_many_aliases_of_aliases_do_not_multiply(tmp_path: Path) -> None:
     path = tmp_path / "laughs.yaml"
     lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
+    path.write_text("\n".join(lines[:11]))
+    assert len(list(config_values(read_nodes(path)))) < 100
     path.write_text("\n".join(lines))
-    assert len(list(config_values(read_nodes(path)))) < 10000
+    with pytest.raises(ValueError, match="longer than it looks"):
+        read_nodes(path)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +126,38 @@ def test_a_key_that_stands_twice_is_found_with_its_line() -> None:
     assert found == [("b.c", 2), ("d.1.e", 6), ("a", 7)]
     assert not list(repeated_keys(nodes_of("&a [*a]")))
     assert not list(repeated_keys(None))
+
+
+NESTED = """\
+trainer:
+  callbacks:
+    - class_path: a.B
+    - init_args: {x: 1}
+      class_path: a.C
+model:
+  init_args:
+    encoder:
+      class_path: a.E
+      init_args:
+        name: y
+  class_path: a.D
+seed: 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "message", "line"),
+    [
+        ("seed", "", 13),
+        ("model", "", 12),
+        ("model.encoder", "", 9),
+        ("model.encoder.name", "", 11),
+        ("trainer.callbacks", "", 3),
+        ("trainer.callbacks", "it names a.C which is wrong", 5),
+        ("model.missing", "", None),
+        ("seed.more", "", None),
+    ],
+)
+def test_where_a_key_stands(key: str, message: str, line: int | None) -> None:
+    assert line_of(nodes_of(NESTED), key, message) == line
+    assert line_of(None, key) is None

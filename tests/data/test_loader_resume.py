@@ -11,8 +11,9 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
+from tar_files import write_shards
 
-from sslkit.data import ImageArrays, ImageDataModule
+from sslkit.data import ImageArrays, ImageDataModule, TarShards
 
 SIZE, BATCH = 22, 4
 BATCHES = SIZE // BATCH
@@ -117,6 +118,21 @@ def test_streamed_data(tmp_path, after):
     whole = fit(streamed(), max_epochs=3)
     assert whole == fit(resident(), max_epochs=3)
     assert killed_and_resumed(streamed, tmp_path / "run", after, max_epochs=3) == whole[after:]
+
+
+@pytest.mark.parametrize("after", [2, BATCHES, BATCHES + 3])
+def test_shards(tmp_path, after):
+    pattern = write_shards(tmp_path, [9, 9, SIZE - 18])
+
+    def sharded():
+        shards = TarShards(pattern, shuffle=4)
+        return ImageDataModule(
+            shards, batch_size=BATCH, workers=2, resident_gb=0, mean=[0.5], std=[0.5], seed=1
+        )
+
+    whole = fit(sharded(), max_epochs=3)
+    assert len({str(batch[2]) for batch in whole}) == STEPS
+    assert killed_and_resumed(sharded, tmp_path / "run", after, max_epochs=3) == whole[after:]
 
 
 @pytest.mark.parametrize("hook", ["on_train_epoch_end", "on_validation_end"])

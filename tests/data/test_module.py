@@ -390,16 +390,16 @@ def test_drop_last_that_leaves_no_batch(monkeypatch):
         ValueError, match=r"`batch_size` is 32, but .* only 20 .*`batch_size` to 20"
     ):
         data.train_dataloader()
-    monkeypatch.setattr("sslkit.data.module.world_size", lambda: 4)
+    monkeypatch.setattr("sslkit.data.training.world_size", lambda: 4)
     with pytest.raises(ValueError, match="only 5 training images on each of 4 ranks"):
         ImageDataModule(arrays(), batch_size=6).train_dataloader()
 
 
 def test_ranks_train_on_different_images(monkeypatch):
     shares = []
-    monkeypatch.setattr("sslkit.data.module.world_size", lambda: 2)
+    monkeypatch.setattr("sslkit.data.training.world_size", lambda: 2)
     for rank in range(2):
-        monkeypatch.setattr("sslkit.data.module.rank", lambda rank=rank: rank)
+        monkeypatch.setattr("sslkit.data.training.rank", lambda rank=rank: rank)
         shares.append(indices(ImageDataModule(arrays(), batch_size=3).train_dataloader()))
     assert [len(share) for share in shares] == [3, 3]
     assert len({index for share in shares for batch in share for index in batch}) == 18

@@ -141,9 +141,9 @@ def test_empty_training_folder(tmp_path):
 
 
 def test_unsupported_file(tmp_path):
-    (tmp_path / "data.tar").write_text("")
+    (tmp_path / "data.rar").write_text("")
     with pytest.raises(ValueError, match=r"a file that is not \.npz"):
-        open_splits(str(tmp_path / "data.tar"))
+        open_splits(str(tmp_path / "data.rar"))
 
 
 def test_what_cannot_be_indexed_is_refused():

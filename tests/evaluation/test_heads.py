@@ -8,7 +8,7 @@ from sslkit.evaluation.features import Features
 from sslkit.evaluation.head_training import (
     MIN_STEPS,
     count_epochs,
-    root_mean_square,
+    mean_squares,
     train_heads,
 )
 from sslkit.evaluation.heads import Head, LinearHeads
@@ -124,7 +124,7 @@ def test_the_scale_of_the_features_changes_no_plain_head():
 
 
 def test_the_copy_of_a_head_does_not_train_on():
-    heads = LinearHeads(HEADS, width=2, classes=3)
+    heads = LinearHeads(HEADS, widths={"output": 2}, classes=3)
     target = torch.eye(3)[:, torch.tensor([0, 1, 2, 0])]
     rows = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
     heads.step(rows, target, 1.0)
@@ -141,8 +141,32 @@ def test_few_images_are_seen_more_often():
     assert count_epochs(2560, epochs=1, batch_size=256) == MIN_STEPS // 10
 
 
-def test_root_mean_square_is_that_of_the_rows():
+def test_mean_squares_are_those_of_the_rows():
     data = features().features
     rows = torch.tensor([1, 5, 7])
-    assert root_mean_square(data, rows) == pytest.approx(float(data[rows].square().mean().sqrt()))
-    assert root_mean_square(torch.zeros(4, 2), rows[:1]) == 1
+    torch.testing.assert_close(mean_squares(data, rows), data[rows].square().mean(0))
+
+
+def test_a_layer_that_is_zero_everywhere_trains():
+    rows = torch.arange(70)
+    data = Features(torch.zeros(70, 2), features().labels)
+    *_, (_, heads) = train_heads(data, rows, HEADS, epochs=1, batch_size=16, seed=0)
+    assert all(heads.finite())
+
+
+def test_heads_of_a_layer_are_those_trained_on_its_columns_alone():
+    data = features(width=7)
+    rows = torch.arange(70)
+    widths = {"output": 3, "map": 4}
+    heads = [head._replace(layer=layer) for layer in widths for head in HEADS]
+    settings = {"epochs": 2, "batch_size": 16, "seed": 0}
+    *_, (_, both) = train_heads(data, rows, heads, widths=widths, **settings)
+    assert [head.layer for head in both.heads] == ["output"] * 4 + ["map"] * 4
+    logits = both.logits(data.features)
+    for layer, columns in (("output", slice(0, 3)), ("map", slice(3, 7))):
+        own = Features(data.features[:, columns], data.labels)
+        *_, (_, alone) = train_heads(own, rows, HEADS, **settings)
+        expected = alone.logits(own.features)
+        places = [i for i, head in enumerate(both.heads) if head.layer == layer]
+        torch.testing.assert_close(logits[places], expected)
+        torch.testing.assert_close(both.only(places[2]).logits(data.features)[0], expected[2])

@@ -60,7 +60,7 @@ def test_neighbours_are_the_most_similar_training_images():
     assert texts(figure) == ["cat", "0.995", "0.921 dog", "0.621", "-0.324 dog"]
     drawn = [int(image.get_array()[0, 0]) for image in figure.axes[0].images]
     assert drawn == [0, 0, 60, 120, 180]
-    assert "50% are of the query's class" in " ".join(t.get_text() for t in figure.texts)
+    assert "50 % are of the query's class" in " ".join(t.get_text() for t in figure.texts)
 
 
 def test_tsne_keeps_clusters_and_depends_on_its_seed_only():

@@ -4,7 +4,6 @@ import torch
 
 from sslkit.data import Batch
 from sslkit.evaluation import (
-    describe_protocol,
     evaluate_encoder,
     evaluate_with_baseline,
     extract_features,
@@ -95,7 +94,7 @@ def test_needs_labels(encoder, loader):
     with pytest.raises(ValueError, match="needs labels, and the 30 test images have none"):
         evaluate_encoder(encoder, loader(30), unlabelled, seed=0, k=(5,))
     several = with_labels(loader(30), lambda label: torch.ones(len(label), 4).bool())
-    with pytest.raises(ValueError, match=r"shape \(30, 4\), several classes"):
+    with pytest.raises(ValueError, match=r"of one kind.* got \(30, 4\) and \(30,\)"):
         evaluate_encoder(encoder, several, loader(30), seed=0, k=(5,))
 
 
@@ -117,18 +116,14 @@ def test_features_that_are_not_finite_are_named(encoder, loader):
         evaluate_encoder(encoder, loader(60), loader(30), seed=0, k=(5,))
 
 
-def test_every_figure_has_its_protocol():
-    protocol = describe_protocol(k=(20, 200), temperature=0.07, seed=5)
-    assert set(protocol) == {"features", "knn_20", "knn_200", "linear", "random initialisation"}
-    assert "exp(cos / 0.07)" in protocol["knn_200"] and "200 training" in protocol["knn_200"]
-    assert "seed 5" in protocol["linear"] and "20%" in protocol["linear"]
-    assert "mean 0, variance 1" in protocol["random initialisation"]
+def test_loaders_of_label_sets_are_scored_by_map(encoder, loader, monkeypatch):
+    monkeypatch.setattr("sslkit.evaluation.head_training.MIN_STEPS", 100)
+    monkeypatch.setattr("sslkit.evaluation.label_set_figures.RESAMPLES", 5)
 
+    def as_sets(label):
+        return torch.eye(3, dtype=torch.bool)[label] | torch.eye(3, dtype=torch.bool)[0]
 
-def test_the_protocol_names_the_images_that_are_scored():
-    protocol = describe_protocol(k=(20,), temperature=0.07, seed=5)
-    assert protocol["features"].endswith("on the test images.")
-    assert "Test images are only scored" in protocol["linear"]
-    protocol = describe_protocol(k=(20,), temperature=0.07, seed=5, split="val")
-    assert "the validation images, as the data has no labelled test split." in protocol["features"]
-    assert "Validation images are only scored" in protocol["linear"]
+    train, test = (with_labels(side, as_sets) for side in (loader(60), loader(30, seed=1)))
+    scores = evaluate_encoder(encoder, train, test, seed=0, k=(5,))
+    assert scores.metric == "mAP" and scores.num_classes == 3
+    assert scores.figures()["sweep"] > 0.6 and scores.linear is None

@@ -97,6 +97,23 @@ def test_several_classes_an_image_are_scored_by_map():
     assert result.figure > noise + 0.2
 
 
+def test_the_layer_is_chosen_with_the_rest():
+    train, test = blobs(), blobs(seed=1)
+    noise = [torch.randn(300, 3, generator=torch.Generator().manual_seed(s)) for s in (5, 6)]
+    wide, wide_test = (
+        Features(torch.cat([z, x.features], dim=1), x.labels)
+        for z, x in zip(noise, (train, test), strict=True)
+    )
+    result = sweep(wide, wide_test, layers={"output": 3, "map": 6})
+    alone = sweep(train, test)
+    assert result.head == alone.head._replace(layer="map")
+    torch.testing.assert_close(result.logits, alone.logits)
+    assert result.best.figure == alone.best.figure
+    assert len(result.held_out) == 2 * len(HEADS)
+    with pytest.raises(ValueError, match=r"are 9 wide.*add up to 8"):
+        sweep(wide, wide_test, layers={"output": 3, "map": 5})
+
+
 def test_reads_memory_mapped_features_without_copying_them(tmp_path, monkeypatch):
     train, test = blobs(), blobs(seed=1)
     np.save(tmp_path / "features.npy", train.features.numpy())

@@ -49,7 +49,7 @@ def test_frames_say_right_and_wrong_and_nothing_without_labels():
         ("0.600 class 0", "0.25"),
     ]
     assert len(axes.patches) == 2
-    assert "50% are" in figure.texts[1].get_text().replace("\n", " ")
+    assert "50 % are" in figure.texts[1].get_text().replace("\n", " ")
 
 
 def test_maps_lie_below_their_images():

@@ -5,7 +5,7 @@ from sslkit.figures import spectrum_figure
 
 
 def legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
 def test_runs_are_drawn_together_as_shares_of_the_largest():

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from sslkit.nn import MLPHead
+from sslkit.nn.heads import linear_head
 
 
 def layout(head):
@@ -88,3 +89,14 @@ def test_group_norm_head_has_no_batch_statistics():
 def test_bad_arguments(sizes, arguments, message):
     with pytest.raises(ValueError, match=message):
         MLPHead(6, sizes, **arguments)
+
+
+def test_a_classifier_starts_small_and_may_normalise_first():
+    torch.manual_seed(0)
+    linear = linear_head(200, 50)
+    assert linear.weight.std().item() == pytest.approx(0.01, rel=0.05)
+    assert not linear.bias.any()
+    norm, last = linear_head(6, 3, batch_norm=True)
+    assert not norm.affine and last.out_features == 3
+    with pytest.raises(ValueError, match="at least two classes, got 1"):
+        linear_head(6, 1)

@@ -35,6 +35,16 @@ def test_byol_sums_both_directions() -> None:
     assert BYOLObjective()(online, -online.flip(0), None)["loss"].item() == pytest.approx(8)
 
 
+def test_byol_of_more_views_is_twice_the_mean_over_pairs_with_another_views_target() -> None:
+    online, target = pair(online=4)
+    losses = [normalized_mse(online[p], target[z]) for p in range(4) for z in range(2) if p != z]
+    loss = BYOLObjective(views=4)(online, target, None)["loss"]
+    torch.testing.assert_close(loss, 2 * torch.stack(losses).mean())
+    assert BYOLObjective(views=4).routes == Routes(online=(0, 1, 2, 3), target=(0, 1))
+    with pytest.raises(ValueError, match="views of at least 2, got 1"):
+        BYOLObjective(views=1)
+
+
 @pytest.mark.parametrize("name", oracle.case_names("objectives", "byol."))
 def test_byol_equals_published_directions(name: str) -> None:
     case = oracle.case("objectives", name)

@@ -120,6 +120,19 @@ FAULTS: list[tuple[str, Change, str]] = [
         {f"{ARGS}.plugins": [{**REWEIGHT, "init_args": {"beta": 1.0}}]},
         "would weigh the negatives twice",
     ),
+    # what starts from a checkpoint
+    (
+        "small/finetune",
+        {f"{ARGS}.optimizer.init_args.lr": 0.3},
+        "given lr=0.3, which would not be used",
+    ),
+    ("small/finetune", {f"{ARGS}.layer_decay": 2}, "layer_decay must be above 0 and at most 1"),
+    ("small/linear_probe", {f"{ARGS}.checkpoint": "nowhere.ckpt"}, "no file nowhere.ckpt"),
+    (
+        "small/linear_probe",
+        {f"{ARGS}.schedule.init_args.warmup_epochs": 200},
+        "of the learning rate in the run's 100 epochs",
+    ),
     # a run that is over too soon
     (
         "small/moco",
@@ -150,6 +163,25 @@ def test_what_yaml_would_pass_over_is_found(reader: RecipeReader) -> None:
     assert "data.limit stands there twice" in fault
     line = int(fault.split("line ")[1].split(":")[0])
     assert Path("twice.yaml").read_text().splitlines()[line - 1] == "  limit: 512"
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("model", {"model.class_path": "torch.nn.ReLU"}),
+        ("model.views", {f"{ARGS}.views.class_path": "torch.nn.ReLU"}),
+        ("trainer.callbacks", {"trainer.callbacks": [{"class_path": "torch.nn.ReLU"}]}),
+        ("trainer.max_epochs", {"trainer.max_epochs": "torch.nn.ReLU"}),
+    ],
+)
+def test_a_class_of_another_kind_is_found_with_its_line(
+    key: str, change: Change, reader: RecipeReader
+) -> None:
+    path = changed("small/moco", change)
+    (fault,) = recipe_faults(reader, path)
+    line = int(fault.removeprefix(f"{path}, line ").split(":")[0])
+    assert "torch.nn.ReLU" in Path(path).read_text().splitlines()[line - 1]
+    assert f": {key} " in fault
 
 
 @pytest.mark.parametrize("name", ["small/moco", "images/simclr", "imagenet1k/moco_v3_vit"])

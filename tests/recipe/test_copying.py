@@ -78,6 +78,15 @@ def test_a_copy_still_finds_what_it_extends(here: Path) -> None:
     assert merged_config(copy)["recipe"]["name"] == "copy"
 
 
+def test_a_copy_of_a_changed_recipe_has_a_name_of_its_own() -> None:
+    text = find_recipe("quickstart").read_text()
+    changed = "  status: measured\n  changed:\n    - data.limit\n"
+    Path("run.yaml").write_text(text.replace("  status: measured\n", changed))
+    card = load_card(copy_recipe("run.yaml", "mine.yaml"))
+    assert card is not None and card.changed == [] and card.name == "mine"
+    assert merged_config(Path("mine.yaml"))["data"] == merged_config(Path("run.yaml"))["data"]
+
+
 def test_the_command_says_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipe", "copy", "quickstart", "mine.yaml"]) == 0
     assert "sslkit recipe check mine.yaml" in capsys.readouterr().out

@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from packs import RECIPE
 
 from sslkit.recipe import (
     find_recipe,
@@ -84,3 +86,16 @@ def test_the_best_come_first_and_those_without_figures_last() -> None:
     known = [float(text) for text in minutes if text]
     assert minutes[: len(known)] == [f"{m:g}" for m in sorted(known)]
     assert known
+
+
+def test_added_recipes_are_listed_and_a_broken_one_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKIT_RECIPES", str(tmp_path))
+    (tmp_path / "birds.yaml").write_text(RECIPE)
+    (tmp_path / "broken.yaml").write_text("[")
+    rows = {row[0]: row[1:] for row in recipe_rows()}
+    assert rows["user/birds"] == ("SimCLR", "birds", "untested", "", "")
+    assert rows["user/broken"] == ("", "", "no valid card", "", "")
+    assert rows.keys() == {*list_recipes(), "user/birds", "user/broken"}
+    assert [row[0] for row in recipe_rows(dataset="bird")] == ["user/birds"]

@@ -33,15 +33,25 @@ def test_card_needs_commands_and_config(capsys: pytest.CaptureFixture[str]) -> N
         "data the images in the package",
         "devices any, counted as 1",
         "batch 256 images (1 x 256) an optimiser step; effective learning rate 0.48",
-        "sslkit fit --config quickstart sslkit evaluate runs/quickstart/version_0",
+        "sslkit fit --config quickstart sslkit evaluate runs/quickstart/version_0 "
+        "sslkit reproduce quickstart",
     ):
         assert words in head
     assert config["model"]["init_args"]["exclude_bias_and_norm"] is True  # a default
     assert "recipe" not in config
 
 
+def test_a_changed_recipe_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    text = find_recipe("quickstart").read_text()
+    changed = "  status: measured\n  changed: [data.limit, trainer.max_epochs]\n"
+    Path("run.yaml").write_text(text.replace("  status: measured\n", changed))
+    head, _ = shown(capsys, "run.yaml")
+    assert "changed data.limit, trainer.max_epochs: not as in the recipe of this name" in head
+
+
 def test_what_a_large_recipe_needs(capsys: pytest.CaptureFixture[str]) -> None:
     head, _ = shown(capsys, "imagenet1k/moco")
+    assert "sslkit reproduce" not in head
     assert "devices 8 batch 256 images (8 x 32) an optimiser step" in head
     assert "data data/imagenet" in head
 
@@ -51,6 +61,9 @@ def test_what_is_left_to_the_user_is_not_made_up(capsys: pytest.CaptureFixture[s
     assert "data yours: --data.source FOLDER" in head
     assert "sslkit fit --config images/simclr --data.source FOLDER" in head
     assert "source" not in config["data"]
+    head, _ = shown(capsys, "small/linear_probe")
+    assert "weights a checkpoint of yours: --model.checkpoint FILE" in head
+    assert "sslkit fit --config small/linear_probe --model.checkpoint FILE" in head
 
 
 def test_a_file_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:

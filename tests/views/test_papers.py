@@ -34,7 +34,8 @@ def jitter(brightness, contrast, saturation, hue, probability=0.8):
     names = ("brightness", "contrast", "saturation", "hue")
     widths = dict(zip(names, (brightness, contrast, saturation, hue), strict=True))
     return {name: pytest.approx(width) for name, width in widths.items()} | {
-        "probability": probability
+        "probability": probability,
+        "affine": False,
     }
 
 

@@ -3,8 +3,9 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import ArgumentParser
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from sslkit.views import RandomResizedCrop, SimCLRViews, View, Views
+from sslkit.views import BYOLViews, RandomResizedCrop, SimCLRViews, View, Views
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -139,6 +140,56 @@ def test_autocast_does_not_reach_the_views():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = views.apply(images, params)
     assert all(torch.equal(a, b) for a, b in zip(plain, inside, strict=True))
+
+
+def test_views_come_in_the_modules_dtype_and_are_rounded_once():
+    views, images = SimCLRViews(size=8, mean=[0.4914] * 3, std=[0.247] * 3), batch()
+    params = views.draw(6, seeded())
+    plain = views.apply(images, params)
+    half = views.to(torch.bfloat16).apply(images, params)
+    assert views.dtype == torch.bfloat16
+    assert all(torch.equal(a.to(torch.bfloat16), b) for a, b in zip(plain, half, strict=True))
+    assert views.mean is not None
+    assert torch.equal(views.mean, torch.tensor([0.4914] * 3))
+    assert all(
+        torch.equal(a, b) for a, b in zip(plain, views.float()(images, seeded()), strict=True)
+    )
+
+
+def test_a_views_pixels_are_what_they_were_before_normalisation():
+    images, params = batch(), pair().draw(6, seeded())
+    views = pair(mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6])
+    for raw, view in zip(pair().apply(images, params), views.apply(images, params), strict=True):
+        torch.testing.assert_close(views.pixels(view), raw)
+        torch.testing.assert_close(pair().pixels(raw), raw)
+
+
+class Counted(TorchDispatchMode):
+    """Counts the operations that reach torch; on meta tensors whatever looks at a value fails."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("colour", ["exact", "fast"])
+def test_an_accelerator_is_never_waited_for_and_has_no_loop_over_images(colour):
+    # A tensor on the meta device has no values: reading one back is an error, as is a shape that
+    # depends on one. So what passes here can run ahead of any device.
+    views = BYOLViews(size=8, colour=colour).views
+    counts = []
+    for n in (96, 192):
+        images, params = batch(n).to("meta"), [view.draw(n, seeded()) for view in views]
+        with Counted() as counted:
+            made = [view.apply(images, draws) for view, draws in zip(views, params, strict=True)]
+        assert [view.shape for view in made] == [(n, 3, 8, 8)] * 2
+        assert {view.device.type for view in made} == {"meta"}
+        counts.append(counted.count)
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

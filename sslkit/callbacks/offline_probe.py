@@ -1,0 +1,110 @@
+"""The evaluation protocol every few epochs, on the validation images."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import rank_zero_info
+
+from sslkit.callbacks.image_features import aside, image_data, image_features
+from sslkit.distributed import gather_objects, rank
+from sslkit.evaluation import evaluate_features
+
+
+class OfflineProbe(pl.Callback):
+    """kNN and the linear probe of ``sslkit evaluate``, fitted and scored anew every few epochs.
+
+    Frozen features of un-augmented training images are fitted; scored are the validation images, or
+    those that ``data.val_fraction`` holds out of training. Test images are never read. With
+    fewer images and another split than the final evaluation, figures are lower or higher than its;
+    they are comparable with each other, and free of what makes online figures lag: views, and
+    features of earlier weights.
+
+    Logs ``offline_probe/val_<figure>`` in every n-th epoch and in the first: ``val_knn_20``,
+    ``val_knn_200``, ``val_linear``. Lightning's `ModelCheckpoint` and `EarlyStopping` may monitor
+    them; in epochs between they see the last values, also in a run that was resumed, so let them
+    look as rarely. It leaves every random generator, gradient and training flag as it finds them:
+    the run is bit-identical with and without it. The first rank works while others wait.
+
+    Without labels or validation images the callback switches itself off and says so.
+
+    Args:
+        every_n_epochs: At least 1.
+        train_images: At most so many images are fitted, drawn at random once; None takes all. Of
+            10,000, the features come fast, and the linear probe takes some ten seconds on a CPU.
+        val_images: At most so many are scored.
+        seed: Of the protocol: which images the linear probe's penalty is chosen on.
+
+    Raises:
+        ValueError: If a number is below 1; in ``fit``, if images cannot be had, see
+            `sslkit.callbacks.image_features.image_data`.
+    """
+
+    def __init__(
+        self,
+        *,
+        every_n_epochs: int = 10,
+        train_images: int | None = 10_000,
+        val_images: int | None = 10_000,
+        seed: int = 0,
+    ) -> None:
+        numbers = {"train_images": train_images, "val_images": val_images}
+        for name, value in {"every_n_epochs": every_n_epochs, **numbers}.items():
+            if value is not None and value < 1:
+                raise ValueError(f"OfflineProbe needs {name} of at least 1, got {value}.")
+        self.every_n_epochs = every_n_epochs
+        self.train_images = train_images
+        self.val_images = val_images
+        self.seed = seed
+        self._off = False
+        self._figures: dict[str, float] = {}  # of the last evaluation, under their names
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find out whether there is something to evaluate; the state of a checkpoint comes after.
+
+        Raises:
+            ValueError: If images cannot be had.
+        """
+        data = image_data(trainer, pl_module, "OfflineProbe")
+        self._figures = {}
+        why = "the training data has no labels" if not data.labelled else ""
+        if not why and "val" not in data.splits():
+            why = "there are no validation images (data.val_fraction or data.val_source gives some)"
+        if not why and trainer.limit_val_batches == 0:
+            why = "the trainer does not validate (limit_val_batches is 0)"
+        self._off = bool(why)
+        if why:
+            rank_zero_info(f"OfflineProbe is off: {why}.")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the last figures of a run that goes on to those that monitor them."""
+        shown = {name: torch.tensor(value) for name, value in self._figures.items()}
+        trainer.callback_metrics.update(shown)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Evaluate and log, if this epoch is due."""
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0 or not self._figures
+        if self._off or trainer.sanity_checking or (fitting and not due):
+            return
+        found = self._evaluate(trainer, pl_module) if rank() == 0 else {}
+        self._figures = gather_objects(found)[0]
+        for name, value in self._figures.items():
+            pl_module.log(name, value, batch_size=1, sync_dist=True)
+
+    def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+        data = image_data(trainer, pl_module, "OfflineProbe")
+        with aside():
+            _, train = image_features(data, pl_module, "train", self.train_images)
+            _, val = image_features(data, pl_module, "val", self.val_images)
+            scores = evaluate_features(train, val, seed=self.seed, device=pl_module.device)
+        return {f"offline_probe/val_{name}": value for name, value in scores.figures().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The last figures."""
+        return {"figures": self._figures}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the last figures."""
+        self._figures = dict(state_dict["figures"])

@@ -1,0 +1,186 @@
+"""``sslkit recipe add``: a stranger's recipe among one's own, once it is known what it asks for."""
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sslkit.configs.extends import merged_config
+from sslkit.configs.finding import PACK, USER, user_recipe, user_recipes
+from sslkit.recipe.address import parse_address
+from sslkit.recipe.fetching import fetch
+from sslkit.recipe.pack_format import COSTS, ENCODER, ENVIRONMENT, EVALUATION, RECIPE, WEIGHTS
+from sslkit.recipe.pack_reading import Pack, read_pack
+from sslkit.recipe.sections import section
+from sslkit.recipe.shared import LARGEST, SharedRecipe, read_shared
+from sslkit.recipe.trusting import what_to_trust
+from sslkit.whole_file import whole_file
+
+Ask = Callable[[str], bool]
+
+
+def add(options: argparse.Namespace) -> int:
+    """Fetch a recipe, show it, and add it.
+
+    Args:
+        options: Of `sslkit.recipe.options.recipe_parser`, for ``add``.
+
+    Returns:
+        The exit code: 1 where the user said no.
+
+    Raises:
+        OSError: If it cannot be fetched.
+        ValueError: As `add_recipe`, or if the address is not one that is fetched.
+    """
+    address = parse_address(options.source)
+    fetched = address.kind != "file"
+    with tempfile.TemporaryDirectory() as folder:
+        file = fetch(address, Path(folder)) if fetched else Path(address.place).expanduser()
+        added = add_recipe(
+            file,
+            origin=options.source if fetched else None,
+            name=options.name,
+            yes=options.yes,
+            trust=options.trust,
+        )
+    return 0 if added else 1
+
+
+def add_recipe(
+    file: Path,
+    *,
+    origin: str | None = None,
+    name: str | None = None,
+    yes: bool = False,
+    trust: Sequence[str] = (),
+    ask: Ask | None = None,
+) -> Path | None:
+    """Show what a recipe or pack asks for, and add it to the user's recipes.
+
+    Nothing in it is imported, and nothing but the new files is written: the recipe, and the encoder
+    of a pack beside it, as ``NAME.safetensors`` and ``NAME.json``.
+
+    Args:
+        file: A pack, or a recipe in YAML that stands alone or extends a shipped one.
+        origin: Where it came from, if it was fetched.
+        name: Of the recipe among the user's; None takes the card's.
+        yes: Add it without asking.
+        trust: Modules that it may name; it then runs with ``--trust`` only, as ever.
+        ask: Puts a question to the user; None asks on the terminal.
+
+    Returns:
+        The recipe's file, or None where the user said no.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no recipe, asks for what is never allowed, or nobody can be asked.
+    """
+    pack, shared = read_sent(file, trust=trust)
+    bare = (name or shared.card.name).removeprefix(USER)
+    try:
+        target, called = user_recipe(bare), f"{USER}{bare}"
+    except ValueError as error:
+        raise ValueError(f"{error} Give it one with --name.") from error
+    there = _there(called)
+    title = f"{called} from {origin or file} ({_size(file)}, SHA-256 {_digest(file)})"
+    print(section(title, what_to_trust(shared, pack, there)))
+    unknown = [m for m in shared.modules if not f"{m}.".startswith(tuple(f"{t}." for t in trust))]
+    if yes and unknown:
+        raise ValueError(
+            f"{origin or file} names code that is not on the allowlist (see above), which --yes "
+            f"does not cover: add {' '.join(f'--trust {module}' for module in unknown)} if you "
+            "know it, or leave out --yes to be asked."
+        )
+    if not yes and not (ask or _ask)(f"Add it as {called}?"):
+        print("Nothing was added.")
+        return None
+    _write(target, shared, pack)
+    modules = "".join(f" --trust {module}" for module in shared.modules)
+    print(f"Added: {target}. Next: sslkit recipe check {called}{modules}")
+    if pack is not None and WEIGHTS in pack.sizes:
+        print(
+            f"Its encoder: {target.with_suffix('.safetensors')} (sslkit.nn.load_encoder reads it)."
+        )
+    return target
+
+
+def read_sent(file: Path, *, trust: Sequence[str] = ()) -> tuple[Pack | None, SharedRecipe]:
+    """Read what somebody sent: a pack, or a recipe as YAML.
+
+    Args:
+        file: Of either kind.
+        trust: Modules that it may name.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is neither, or asks for what is never allowed; names the member or line.
+    """
+    if file.suffix in (".yaml", ".yml"):
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no recipe {file}.")
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+        return None, read_shared(content, str(file), alone=False, trust=trust)
+    if file.suffix != PACK:
+        raise ValueError(f"{file} is neither a pack ({PACK}) nor a recipe (.yaml).")
+    pack = read_pack(file)
+    where = f"{file}: {RECIPE}"
+    shared = read_shared(pack.members[RECIPE], where, alone=True, trust=trust)
+    if (WEIGHTS in pack.sizes) != (ENCODER in pack.sizes):
+        raise ValueError(f"{file} has one of {WEIGHTS} and {ENCODER} without the other.")
+    pack.tensors()
+    for member in (ENVIRONMENT, EVALUATION, COSTS, ENCODER):
+        pack.record(member)
+    return pack, shared
+
+
+def _there(called: str) -> dict[str, Any] | None:
+    """The config of this name, whatever its capitals: not every file system tells them apart."""
+    for name in user_recipes():
+        if name.lower() != called.lower():
+            continue
+        if name != called:
+            raise ValueError(
+                f"{name} is there, and {called} differs in capitals only: give --name."
+            )
+        try:
+            return merged_config(user_recipe(name))
+        except (ValueError, OSError):  # it cannot be compared, but replaced
+            return {}
+    return None
+
+
+def _write(target: Path, shared: SharedRecipe, pack: Pack | None) -> None:
+    files = {".safetensors": WEIGHTS, ".json": ENCODER}
+    for suffix, member in files.items():
+        beside = target.with_suffix(suffix)
+        if pack is None or member not in pack.sizes:
+            beside.unlink(missing_ok=True)  # of the recipe that is replaced
+            continue
+        with whole_file(beside) as unfinished:
+            if member == WEIGHTS:
+                pack.copy_weights(unfinished)
+            else:
+                unfinished.write_bytes(pack.members[member])
+    with whole_file(target) as unfinished:
+        unfinished.write_bytes(shared.text.encode("utf-8"))
+
+
+def _ask(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise ValueError(
+            "recipe add asks before it adds, and nobody is there to answer: see --yes."
+        )
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size:,} bytes"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,105 @@
+"""What a run's files say of the machine it ran on, left out: nobody else has these paths."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Where a run wrote and how it was watched, which is for the next one to say.
+_OF_THE_RUN = {
+    "evaluate": True,
+    "wandb": False,
+    "ckpt_path": None,
+    "trainer.default_root_dir": None,
+    "trainer.logger": None,
+    "trainer.enable_progress_bar": None,
+}
+_WRITTEN_TO = frozenset({"dirpath", "save_dir"})
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|[A-Za-z]:$")
+
+
+def is_place(text: str) -> bool:
+    """Whether a text is a path that starts elsewhere than in the working directory."""
+    parts = re.split(r"[\\/]", text)
+    starts = text.startswith(("/", "~", "\\", "file:")) or _DRIVE.match(text) is not None
+    return starts or ".." in parts
+
+
+def portable_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A run's resolved config as a recipe for others.
+
+    Images in a folder elsewhere are left for whoever runs it to give; other files are named without
+    their folder, and what would be written elsewhere goes where runs go.
+
+    Args:
+        config: As plain data, with or without its card.
+
+    Returns:
+        The config without the card, and a sentence for each file that it needs.
+    """
+    told: list[str] = []
+    found = {key: value for key, value in config.items() if key != "recipe"}
+    for path, value in _OF_THE_RUN.items():
+        section, _, key = path.rpartition(".")
+        inside = found.get(section) if section else found
+        if isinstance(inside, dict):
+            changed = {**inside, key: value}
+            found = {**found, section: changed} if section else changed
+    data = found.get("data")
+    if isinstance(data, dict):
+        found["data"] = _sources(data, told)
+    return {key: _portable(value, key, told) for key, value in found.items()}, told
+
+
+def portable_record(value: Any) -> Any:
+    """The same with file names in place of paths; for records that are read and not run."""
+    if isinstance(value, dict):
+        return {key: portable_record(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable_record(item) for item in value]
+    return _name(value) if isinstance(value, str) and is_place(value) else value
+
+
+def places(config: Any, keys: str = "") -> Iterator[tuple[str, str]]:
+    """Every path in a config that starts elsewhere, under its key.
+
+    Args:
+        config: As plain data.
+        keys: The way to it.
+    """
+    if isinstance(config, dict | list):
+        items = config.items() if isinstance(config, dict) else enumerate(config)
+        for key, item in items:
+            yield from places(item, f"{keys}.{key}" if keys else str(key))
+    elif isinstance(config, str) and is_place(config):
+        yield keys, config
+
+
+def _sources(data: dict[str, Any], told: list[str]) -> dict[str, Any]:
+    found = dict(data)
+    for key in ("source", "val_source", "test_source"):
+        value = data.get(key)
+        if isinstance(value, str) and is_place(value):
+            told.append(f"data.{key} is left out ({_name(value)}): others give --data.{key} FOLDER")
+            if key == "source":
+                del found[key]
+            else:
+                found[key] = None
+    return found
+
+
+def _portable(value: Any, key: str, told: list[str], way: str = "") -> Any:
+    way = f"{way}.{key}" if way else key
+    if isinstance(value, dict):
+        return {name: _portable(item, str(name), told, way) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item, str(i), told, way) for i, item in enumerate(value)]
+    if not isinstance(value, str) or not is_place(value):
+        return value
+    if key in _WRITTEN_TO:
+        return None
+    told.append(f"{way} is {_name(value)} without its folder: others need that beside them")
+    return _name(value)
+
+
+def _name(path: str) -> str:
+    return next((part for part in reversed(re.split(r"[\\/]", path)) if part.strip(".~")), "here")

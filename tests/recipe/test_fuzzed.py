@@ -1,0 +1,52 @@
+"""A small campaign of mutated recipes and packs; the large one is benchmarks/fuzz_recipes.py."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from audit import Audit
+from fuzz_recipes import campaign
+
+from sslkit.configs.finding import user_folder
+
+
+def test_nothing_crashes_is_imported_or_touched(tmp_path: Path) -> None:
+    before = user_folder(), list(sys.path)
+    found = campaign(tmp_path, inputs=300, seed=20)
+    assert found["found"] == []
+    assert found["inputs"] == 300 and found["events"] > 1000
+    for kind in ("config", "recipe", "pack"):
+        for outcome in ("accepted", "refused"):
+            assert found["outcomes"][f"{kind} {outcome}"] > 3
+    assert "fuzz_bait" not in sys.modules
+    assert (user_folder(), list(sys.path)) == before
+    written = {path.suffix for path in (tmp_path / "recipes").rglob("*") if path.is_file()}
+    assert written <= {".yaml", ".json", ".safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {"inputs", "outside", "recipes"}
+
+
+def test_the_audit_sees_what_it_is_to_see(tmp_path: Path) -> None:
+    allowed, hidden = tmp_path / "in", tmp_path / "hidden"
+    allowed.mkdir()
+    hidden.touch()
+    (tmp_path / "bait_of_the_audit.py").touch()
+    audit = Audit(written=(allowed,), hidden=(hidden,), bait="bait_of_the_audit")
+    sys.path.append(str(tmp_path))
+    try:
+        with audit(reads_what_is_named=False):
+            (allowed / "a").write_text("x")
+            (allowed / "a").rename(allowed / "b")
+            (tmp_path / "out").write_text("x")
+            hidden.read_text()
+            (allowed / "b").rename(tmp_path / "c")
+            with pytest.raises(ModuleNotFoundError):
+                __import__("bait_of_the_audit.sub")
+        with audit(reads_what_is_named=True):
+            hidden.read_text()
+    finally:
+        sys.path.remove(str(tmp_path))
+    events = [found.split()[0] for found in audit.take()]
+    assert events == ["open", "open", "os.rename", "import", "import"]
+    assert audit.take() == []
+    hidden.read_text()
+    assert audit.take() == []
