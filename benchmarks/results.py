@@ -17,6 +17,8 @@ import results_protocol
 import results_quickstart
 import results_speed
 import results_startup
+import results_step
+import results_streaming
 import results_views
 import score_curves
 
@@ -33,6 +35,8 @@ def results() -> str:
     sections = [
         results_speed.section(),
         results_views.section(),
+        results_streaming.section(),
+        results_step.section(),
         results_methods.section(),
         results_methods.batch_section(),
         results_decay.section(),

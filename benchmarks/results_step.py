@@ -37,7 +37,7 @@ ratios are medians and ranges of the rounds.
         pieces.append(
             f"""`compile: true` against the same step without (one that Lightning does not run):
 
-{table(["method", "plain, ms", "compiled, ms", "compiled takes", "first step, s"], _compiled(record))}"""
+{_compiled(record)}"""
         )
     if "loading" in record:
         pieces.append(_loading(record))
@@ -63,14 +63,14 @@ def _parts(record: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def _compiled(record: dict[str, Any]) -> list[list[str]]:
+def _compiled(record: dict[str, Any]) -> str:
     rows = []
     for name, taken in record["compiled"].items():
         paired = [a / b for a, b in zip(taken["compiled"], taken["plain"], strict=True)]
         (first,) = taken["first compiled step"]
         ratio = f"{spread(paired, 2)} of the time"
         rows.append([name, _ms(taken["plain"]), _ms(taken["compiled"]), ratio, f"{first:.0f}"])
-    return rows
+    return table(["method", "plain, ms", "compiled, ms", "compiled takes", "first step, s"], rows)
 
 
 def _loading(record: dict[str, Any]) -> str:
@@ -85,11 +85,11 @@ def _loading(record: dict[str, Any]) -> str:
         ["lightly, 2 workers", spread(theirs, 0), f"{statistics.median(theirs) / batch:.1f}"],
         [f"lightly, {EXTRAPOLATED} workers, extrapolated", f"{many:.0f}", f"{many / batch:.1f}"],
     ]
-    return f"""Data and views alone, without a network: faster steps than these would wait for them. An
-accelerator makes the encoder 50 to 100 times faster than a CPU, and sslkit's views then run on it
-too; here they run on the CPU. sslkit's are {spread(paired, 1)} times lightly's with two workers. The
-last row was not measured: it is {EXTRAPOLATED // 2} times the row before, as if every worker had a
-core of its own.
+    return f"""Data and views alone, without a network: faster steps than these would wait for them.
+An accelerator makes the encoder 50 to 100 times faster than a CPU, and sslkit's views then run on
+it too; here they run on the CPU. sslkit's are {spread(paired, 1)} times lightly's with two workers.
+The last row was not measured: it is {EXTRAPOLATED // 2} times the row before, as if every worker
+had a core of its own.
 
 {table(["data and views", "images/s", f"steps/s at batch {batch}"], rows)}"""
 

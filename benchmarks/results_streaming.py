@@ -31,10 +31,10 @@ def section() -> str:
 Images per second out of folders of real photographs (crops and rescalings of the two that
 scikit-learn ships; {sizes}), two views of {setting["size"]} px of each image as MoCo v2 draws them,
 batch {setting["batch"]}, {setting["workers"]} worker processes for each form
-(`benchmarks/streaming.py`). torchvision is ImageFolder with PIL, and its workers make all of a view;
-sslkit's workers decode and crop, and the rest is done in the main process, which has no accelerator
-here. Median and range of {rounds} rounds, in which the forms take turns; the last column is paired
-by round.
+(`benchmarks/streaming.py`). torchvision is ImageFolder with PIL, and its workers make all of a
+view; sslkit's workers decode and crop, and the rest is done in the main process, which has no
+accelerator here. Median and range of {rounds} rounds, in which the forms take turns; the last
+column is paired by round.
 
 {table(["images", "stage", "form", "images/s", "torchvision x"], _rows(record))}
 

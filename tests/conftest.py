@@ -4,6 +4,10 @@ import os
 
 import pytest
 
+# Before torch is imported: tests side by side would otherwise fight over the cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 
 @pytest.fixture(autouse=True)
 def no_seed_left_by_another_test():

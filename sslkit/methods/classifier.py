@@ -17,6 +17,7 @@ from sslkit.distributed import rank
 from sslkit.methods.branches import through
 from sslkit.methods.channels import check_channels
 from sslkit.methods.class_counts import ClassCounts, summed_cross_entropy
+from sslkit.methods.compilation import compile_networks
 from sslkit.methods.finite import FiniteWatch
 from sslkit.methods.optimisation import (
     OptimizerFactory,
@@ -56,6 +57,7 @@ class Classifier(SafelyLoaded):
         eval_crop: Part of a validation image's shorter side that is seen, in (0, 1]; 0.875 resizes
             to 256 pixels and crops 224.
         num_classes: K. None: the data module knows.
+        compile: Run encoder and head through `torch.compile`.
 
     Attributes:
         trains: What learns, for reports.
@@ -79,6 +81,7 @@ class Classifier(SafelyLoaded):
         label_smoothing: float = 0.0,
         eval_crop: float = 1.0,
         num_classes: int | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         if not base_lr > 0:
@@ -100,6 +103,7 @@ class Classifier(SafelyLoaded):
         self.batch_norm = batch_norm
         self.label_smoothing = label_smoothing
         self.eval_crop = eval_crop
+        self.compiled = compile
         if num_classes is not None:
             self.make_head(num_classes)
         self.after_crop: AfterCrop | None = None
@@ -132,6 +136,8 @@ class Classifier(SafelyLoaded):
                     "folder per class, or arrays with labels."
                 )
             self.make_head(classes)
+        if self.compiled and stage == "fit":
+            compile_networks(filter(None, (self.encoder, self.head)))
         learning = sum(p.numel() for p in self.parameters() if p.requires_grad) / 1e6
         rank_zero_info(
             f"{type(self).__name__}: {self.encoder.name} with {self.encoder.num_features} "

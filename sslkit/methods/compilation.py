@@ -1,6 +1,6 @@
 """`torch.compile` for the networks of a method."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pytorch_lightning.utilities import rank_zero_info
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from sslkit.methods.joint_embedding import JointEmbedding
 
 
-def compile_networks(method: "JointEmbedding") -> None:
-    """Compile backbone, heads and momentum branches in place, before the first step.
+def compile_networks(networks: Iterable[nn.Module]) -> None:
+    """Compile networks in place, before the first step; of an encoder its backbone.
 
     In place, a module keeps its name, so a checkpoint has the keys of a run without. Loss and views
     stay as they are.
 
     Args:
-        method: What is trained.
+        networks: What is trained, and what follows it.
     """
-    networks = list(_networks(method))
+    # What an encoder does beside its backbone is checks of its input.
+    networks = [net.backbone if isinstance(net, Encoder) else net for net in networks]
     for network in networks:
         network.compile()
     rank_zero_info(
@@ -30,12 +31,10 @@ def compile_networks(method: "JointEmbedding") -> None:
     )
 
 
-def _networks(method: "JointEmbedding") -> Iterator[nn.Module]:
-    parts: list[nn.Module] = [method.encoder, method.projector]
+def networks(method: "JointEmbedding") -> Iterator[nn.Module]:
+    """Encoder, heads and momentum branches."""
+    yield from (method.encoder, method.projector)
     if method.predictor is not None:
-        parts.append(method.predictor)
+        yield method.predictor
     for branch in method.momentum_branches:
-        parts.extend(branch.layers)  # pyright: ignore[reportArgumentType]  # a MomentumBranch's
-    for part in parts:
-        # What an encoder does beside its backbone is checks of its input.
-        yield part.backbone if isinstance(part, Encoder) else part
+        yield from branch.get_submodule("layers").children()

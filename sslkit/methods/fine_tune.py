@@ -42,6 +42,7 @@ class FineTune(Classifier):
         eval_crop: Part of a validation image's shorter side that is seen, in (0, 1]; 0.875 resizes
             to 256 pixels and crops 224.
         num_classes: K. None: the data module knows.
+        compile: Run encoder and head through `torch.compile`.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -66,6 +67,7 @@ class FineTune(Classifier):
         exclude_bias_and_norm: bool = True,
         eval_crop: float = 1.0,
         num_classes: int | None = None,
+        compile: bool = False,
     ) -> None:
         if not 0 < layer_decay <= 1:
             raise ValueError(f"layer_decay must be above 0 and at most 1, got {layer_decay}.")
@@ -79,6 +81,7 @@ class FineTune(Classifier):
             label_smoothing=label_smoothing,
             eval_crop=eval_crop,
             num_classes=num_classes,
+            compile=compile,
         )
         self.encoder.train()
         self.layer_decay = layer_decay

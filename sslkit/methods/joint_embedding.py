@@ -14,7 +14,7 @@ from sslkit.data import Batch, CropBatch, ViewBatch, as_batch
 from sslkit.distributed import rank
 from sslkit.methods.branches import Momentum, check_views, follow, targets, through
 from sslkit.methods.channels import check_channels
-from sslkit.methods.compilation import compile_networks
+from sslkit.methods.compilation import compile_networks, networks
 from sslkit.methods.finite import FiniteWatch
 from sslkit.methods.optimisation import (
     OptimizerFactory,
@@ -138,7 +138,7 @@ class JointEmbedding(SafelyLoaded):
         announce(self)
         self.after_crop = share_crops(self.views, data)
         if self.compiled and stage == "fit":
-            compile_networks(self)
+            compile_networks(networks(self))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | ViewBatch:
         """Augment a training batch on its device; other batches stay as they are."""

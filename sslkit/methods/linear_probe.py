@@ -43,6 +43,7 @@ class LinearProbe(Classifier):
         eval_crop: Part of a validation image's shorter side that is seen, in (0, 1]; 0.875 resizes
             to 256 pixels and crops 224.
         num_classes: K. None: the data module knows.
+        compile: Run encoder and head through `torch.compile`.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -65,6 +66,7 @@ class LinearProbe(Classifier):
         schedule: Schedule | None = None,
         eval_crop: float = 1.0,
         num_classes: int | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__(
             trained=trained_encoder(encoder, checkpoint, "LinearProbe"),
@@ -76,6 +78,7 @@ class LinearProbe(Classifier):
             batch_norm=batch_norm,
             eval_crop=eval_crop,
             num_classes=num_classes,
+            compile=compile,
         )
         self.encoder.requires_grad_(False).eval()
 

@@ -23,10 +23,10 @@ class AfterCrop(nn.Module):
         self.views = nn.ModuleList(
             Views([View([_Cropped(view.size), *view.operations[1:]])], mean=mean, std=std)
             for view in views.views
-        )
+        ).to(views.dtype)
 
     def forward(self, crops: list[Tensor], generator: Generator) -> list[Tensor]:
-        """V tensors (B,C,S_v,S_v) uint8 -> as many of float32, normalised.
+        """V tensors (B,C,S_v,S_v) uint8 -> as many in the dtype of the views, normalised.
 
         Args:
             crops: One for each view.

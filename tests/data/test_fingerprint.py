@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tar_files import write_shards
 from torch.utils.data import DataLoader, TensorDataset
 
 from sslkit.data import Batch, ImageDataModule, ViewBatch
@@ -130,3 +131,15 @@ def test_what_cannot_be_read_again_is_refused():
     views = ViewBatch([torch.zeros(2, 1, 4, 4)] * 2, torch.zeros(2), torch.zeros(2))
     with pytest.raises(TypeError, match="2 ready-made views"):
         fingerprint([views])
+
+
+def test_shards_are_told_apart_by_their_files_labels_and_pixels(tmp_path):
+    pattern = write_shards(tmp_path / "a", [4, 3])
+    found = of(pattern, **STREAMED)
+    assert of(pattern, **STREAMED) == found
+    others = [of(write_shards(tmp_path / "b", [4, 4]), **STREAMED)]
+    others.append(of(write_shards(tmp_path / "c", [4, 3], labels=False), **STREAMED))
+    later = tmp_path / "a" / "part-001.tar"
+    os.utime(later, ns=(10**18, 10**18))  # of another time, as if written again
+    others.append(of(pattern, **STREAMED))
+    assert len({found, *others}) == 4

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.data import DistributedSampler
 
-from sslkit.data.sampler import EpochSampler
+from sslkit.data.sampler import EpochSampler, NumberedSampler, StreamSampler
 
 
 def order(size=10, rank=0, world_size=1, seed=0, epoch=0, start=0):
@@ -56,3 +56,24 @@ def test_shift_delays_the_order():
 
 def test_lightning_takes_it_for_a_distributed_sampler():
     assert isinstance(EpochSampler(4, rank=0, world_size=1, seed=0), DistributedSampler)
+
+
+def test_numbered_positions_say_which_order_they_belong_to():
+    plain = EpochSampler(11, rank=1, world_size=2, seed=3)
+    numbered = NumberedSampler(11, rank=1, world_size=2, seed=3)
+    for sampler in (plain, numbered):
+        sampler.set_epoch(5)
+        sampler.shift = 2
+        sampler.start = 1
+    asked = list(numbered)
+    assert [number.position for number in asked] == list(plain)
+    assert {number.order for number in asked} == {3}
+    assert len(asked) == len(numbered) - 1
+
+
+def test_a_stream_is_counted():
+    sampler = StreamSampler(11, rank=1, world_size=2, seed=3)
+    sampler.set_epoch(4)
+    sampler.start = 2
+    assert list(sampler) == [(4, 2), (4, 3), (4, 4)]
+    assert list(sampler) == [(4, position) for position in range(5)]

@@ -7,12 +7,14 @@ of a run without; only the last test has code generated.
 import pytest
 import pytorch_lightning as pl
 import torch
+from labelled import data, settled
 from pytorch_lightning.callbacks import ModelCheckpoint
 from tiny import METHODS, encoder, images, trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from sslkit.callbacks import OnlineKNN
+from sslkit.callbacks import OnlineKNN, OnlineProbe
+from sslkit.methods import FineTune, LinearProbe
 from sslkit.nn import load_encoder
 
 compile_module = nn.Module.compile
@@ -91,6 +93,32 @@ def test_a_checkpoint_goes_on_either_way(tmp_path, compiled):
     assert same(weights, whole.encoder.backbone.state_dict())
 
 
+def test_probes_watch_the_layers_of_compiled_networks(tmp_path, compiled):
+    figures = []
+    for compile in (False, True):
+        pl.seed_everything(1, verbose=False)
+        method = METHODS["SimCLR"](compile=compile)
+        fit = trainer(tmp_path, max_epochs=2, callbacks=[OnlineProbe(layers=["layer1", "layer3"])])
+        fit.fit(method, data())
+        figures.append(fit.callback_metrics)
+    assert compiled
+    plain, other = figures
+    assert {"online_probe/layer1/val_top1", "online_probe/layer3/val_top1"} <= plain.keys()
+    assert same(plain, other)
+
+
+@pytest.mark.parametrize("kind", [LinearProbe, FineTune])
+def test_classifiers_train_the_same(tmp_path, compiled, kind):
+    weights = []
+    for compile in (False, True):
+        pl.seed_everything(1, verbose=False)
+        method = kind(encoder=settled(), compile=compile)
+        trainer(tmp_path, max_epochs=1).fit(method, data())
+        weights.append(method.state_dict())
+    assert compiled == [method.encoder.backbone, method.head]
+    assert same(*weights)
+
+
 @pytest.mark.slow
 def test_split_batch_normalisation_and_shuffled_keys(tmp_path, compiled):
     def moco(**changes):
@@ -119,12 +147,13 @@ def test_generated_code_trains_to_nearly_the_same(tmp_path):
     torch._dynamo.reset()
     watched = []
     for method in (build("SimCLR"), build("SimCLR", compile=True)):
-        trained(tmp_path, method, callbacks=[OnlineKNN()])
+        # In double precision, so that another order of sums is not mistaken for another result.
+        trained(tmp_path, method, callbacks=[OnlineKNN()], precision="64-true")
         watched.append(method)
     plain, method = (one.state_dict() for one in watched)
     assert plain.keys() == method.keys()
     for key, x in plain.items():
-        torch.testing.assert_close(method[key], x, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(method[key], x, rtol=1e-6, atol=1e-9)
 
 
 def test_it_is_an_argument_of_every_method():

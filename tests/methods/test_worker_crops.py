@@ -57,6 +57,16 @@ def test_what_follows_the_crop_is_done_on_the_device():
     assert after.state_dict() == {}
 
 
+def test_they_come_in_the_dtype_of_the_views():
+    views = SimCLRViews(size=6)
+    crops = [torch.randint(256, (4, 3, 6, 6), dtype=torch.uint8)] * 2
+    exact = AfterCrop(views)(crops, counter_generator(1))
+    for view, rounded in zip(
+        exact, AfterCrop(views.to(torch.bfloat16))(crops, counter_generator(1)), strict=True
+    ):
+        assert torch.equal(rounded, view.bfloat16())
+
+
 def test_draws_differ_between_views_and_repeat():
     views = SimCLRViews(size=6)
     crops = [torch.randint(256, (8, 3, 6, 6), dtype=torch.uint8)] * 2
