@@ -1,4 +1,4 @@
-"""Write RESULTS.md and its picture from the run records, by ``python benchmarks/results.py``.
+"""Write RESULTS.md, its picture and the cards from records, by ``python benchmarks/results.py``.
 
 No number in RESULTS.md, or between the README's marks, is typed by hand. What has no record yet is
 left out.
@@ -7,6 +7,7 @@ left out.
 import re
 from pathlib import Path
 
+import measured_cards
 import results_decay
 import results_evaluation
 import results_fuzz
@@ -62,7 +63,8 @@ def readme(text: str) -> str:
 
 
 def main() -> None:
-    """Write RESULTS.md, its picture and the tables between the README's marks."""
+    """Write RESULTS.md, its picture, the cards, and the tables between the README's marks."""
+    measured_cards.write_cards()
     score_curves.draw(results_methods.BATCH, HERE / results_plugins.PICTURE)
     (HERE / "RESULTS.md").write_text(results())
     README.write_text(readme(README.read_text()))

@@ -94,6 +94,7 @@ def main() -> None:
     name = f"{options.library}.{options.method}.batch{options.batch_size}.seed{options.seed}"
     name = f"small_cifar10.{name}"
     evaluation = sslkit(options, name) if options.library == "sslkit" else lightly(options)
+    evaluation["data"]["data"] = options.images.name  # where it lies is of no interest
     asked = {key: getattr(options, key) for key in ("library", "method", "seed", "batch_size")}
     # Seconds include the evaluation; they compare nothing where other work ran beside.
     record = asked | {"seconds": time.perf_counter() - start, "evaluation": evaluation}
