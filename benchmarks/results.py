@@ -40,6 +40,7 @@ def results() -> str:
         results_step.section(),
         results_methods.section(),
         results_methods.batch_section(),
+        results_views.quality_section(),
         results_decay.section(),
         results_plugins.section(),
         results_negatives.section(),

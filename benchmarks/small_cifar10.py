@@ -34,17 +34,20 @@ IMAGES, EPOCHS = 10_240, 10
 SMALL = {"layers": [1, 1, 1, 1], "channels": [32, 64, 128, 256]}
 
 
-def sslkit(options: argparse.Namespace, record: str) -> dict[str, Any]:
+def fit(
+    recipe: str, options: argparse.Namespace, *changes: str, record: str | None = None
+) -> dict[str, Any]:
     """A recipe as a user runs it; returns its evaluation, and keeps the scores that it recorded."""
-    command = [sys.executable, "-m", "sslkit", "fit", "--config", f"small/{options.method}"]
-    command += ["--seed_everything", str(options.seed)]
+    command = [sys.executable, "-m", "sslkit", "fit", "--config", f"small/{recipe}"]
+    command += ["--seed_everything", str(options.seed), *changes]
     command += ["--data.batch_size", str(options.batch_size)]
     command += ["--data.source", str(options.images.resolve()), "--data.test_source", "null"]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(command, cwd=folder, check=True)
         (evaluation,) = Path(folder).glob("runs/**/evaluation.json")
-        for scores in evaluation.parent.glob("scores.csv"):
-            score_curves.keep(scores, record)
+        if record is not None:
+            for scores in evaluation.parent.glob("scores.csv"):
+                score_curves.keep(scores, record)
         return json.loads(evaluation.read_text())
 
 
@@ -77,6 +80,14 @@ def lightly(options: argparse.Namespace) -> dict[str, Any]:
     return score(encoder, data, name=name, seed=0, device="cpu").to_dict()
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What a run is made on."""
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch_size", type=int, default=256)
+    parser.add_argument("--workers", type=int, default=2, help="of a loader that makes views")
+
+
 def main() -> None:
     """Train, score, record."""
     parser = argparse.ArgumentParser(
@@ -84,16 +95,16 @@ def main() -> None:
     )
     parser.add_argument("library", choices=["sslkit", "lightly"])
     parser.add_argument("method", help="a recipe of small/; for lightly, one of its five")
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch_size", type=int, default=256)
-    parser.add_argument("--workers", type=int, default=2, help="of lightly's loader")
+    add_options(parser)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     start = time.perf_counter()
     name = f"{options.library}.{options.method}.batch{options.batch_size}.seed{options.seed}"
     name = f"small_cifar10.{name}"
-    evaluation = sslkit(options, name) if options.library == "sslkit" else lightly(options)
+    if options.library == "sslkit":
+        evaluation = fit(options.method, options, record=name)
+    else:
+        evaluation = lightly(options)
     evaluation["data"]["data"] = options.images.name  # where it lies is of no interest
     asked = {key: getattr(options, key) for key in ("library", "method", "seed", "batch_size")}
     # Seconds include the evaluation; they compare nothing where other work ran beside.
