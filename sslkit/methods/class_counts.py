@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sslkit.distributed import mean_across_ranks
+from sslkit.distributed import mean_across_ranks, world_size
 
 _TOP = 5
 
@@ -41,6 +41,23 @@ class ClassCounts:
             return {}
         figures = {"loss": loss / rows, "top1": top1 / rows}
         return figures | ({"top5": top5 / rows} if self._classes > _TOP else {})
+
+
+def mean_cross_entropy(logits: Tensor, label: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """This rank's part of the mean softmax cross-entropy over labelled rows: 0 without any.
+
+    The mean over ranks, as gradients are averaged, is that over the rows of all of them, however
+    many of each rank's are labelled.
+
+    Args:
+        logits: ``(N, K)``, in at least float32.
+        label: ``(N,)`` int64, −1 = unlabelled.
+        smoothing: Share of the target that is spread over all classes.
+    """
+    rows = mean_across_ranks((label >= 0).sum().to(logits.dtype))
+    # The least that one row on one rank makes of it; without any, the sum is 0.
+    rows = rows.clamp(min=1 / world_size())
+    return summed_cross_entropy(logits, label, smoothing=smoothing) / rows
 
 
 def summed_cross_entropy(logits: Tensor, label: Tensor, *, smoothing: float = 0.0) -> Tensor:

@@ -16,7 +16,7 @@ from sslkit.data import Batch, CropBatch, ViewBatch, as_batch
 from sslkit.distributed import rank
 from sslkit.methods.branches import through
 from sslkit.methods.channels import check_channels
-from sslkit.methods.class_counts import ClassCounts, summed_cross_entropy
+from sslkit.methods.class_counts import ClassCounts, mean_cross_entropy
 from sslkit.methods.compilation import compile_networks
 from sslkit.methods.finite import FiniteWatch
 from sslkit.methods.optimisation import (
@@ -182,13 +182,13 @@ class Classifier(SafelyLoaded):
         features = through(self.encoder, batch.views, jointly=True)
         label = _classes(batch.label).repeat(len(features))
         logits = self.classify(features.flatten(0, 1))
-        counted = (label >= 0).sum().clamp(min=1)
-        loss = summed_cross_entropy(logits, label, smoothing=self.label_smoothing) / counted
+        loss = mean_cross_entropy(logits, label, smoothing=self.label_smoothing)
         self._finite.watch(features=features, logits=logits, loss=loss)
         self._finite.check_now_and_then(batch_idx, self.global_step)
         images = len(batch.label)
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=images)
-        self.log("train/top1", (logits.argmax(1) == label).sum() / counted, batch_size=images)
+        top1 = (logits.argmax(1) == label).sum() / (label >= 0).sum().clamp(min=1)
+        self.log("train/top1", top1, batch_size=images)
         # On the host: a number would be copied to the device and waited for.
         lr = torch.tensor(self.trainer.optimizers[0].param_groups[-1]["lr"])
         self.log("train/lr", lr, batch_size=images)
