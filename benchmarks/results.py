@@ -1,9 +1,10 @@
 """Write RESULTS.md, its picture and the cards from records, by ``python benchmarks/results.py``.
 
-No number in RESULTS.md, or between the README's marks, is typed by hand. What has no record yet is
-left out.
+No number in RESULTS.md, or between the marks of the README and of the notebook on negatives, is
+typed by hand. What has no record yet is left out.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import score_curves
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+NOTEBOOK = HERE.parent / "notebooks" / "negatives.ipynb"
 TITLE = """# Measured results
 
 Generated from the run records in `benchmarks/records/` by `python benchmarks/results.py`.
@@ -56,19 +58,32 @@ def results() -> str:
 def readme(text: str) -> str:
     """The README with new tables between its marks; those without a record stay as they are."""
     benchmark = "\n\n".join(filter(None, [results_methods.readme(), results_speed.readme()]))
-    for mark, content in (("quickstart", results_quickstart.readme()), ("benchmark", benchmark)):
-        if content:
-            marks = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-            text = marks.sub(lambda m, content=content: m[1] + content + m[2], text)
-    return text
+    text = between_marks(text, "quickstart", results_quickstart.readme())
+    return between_marks(text, "benchmark", benchmark)
+
+
+def notebook(text: str) -> str:
+    """The notebook on negatives, a JSON text, with what its plug-ins gave."""
+    cells = json.loads(text)
+    for cell in cells["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = between_marks(cell["source"], "plug-ins", results_plugins.notebook())
+    return json.dumps(cells, indent=1, ensure_ascii=False) + "\n"
+
+
+def between_marks(text: str, mark: str, content: str) -> str:
+    """A text with other content between the marks of a name, unless there is none."""
+    marks = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    return marks.sub(lambda m: m[1] + content + m[2], text) if content else text
 
 
 def main() -> None:
-    """Write RESULTS.md, its picture, the cards, and the tables between the README's marks."""
+    """Write RESULTS.md, its picture, the cards, and the tables between marks."""
     measured_cards.write_cards()
     score_curves.draw(results_methods.BATCH, HERE / results_plugins.PICTURE)
     (HERE / "RESULTS.md").write_text(results())
     README.write_text(readme(README.read_text()))
+    NOTEBOOK.write_text(notebook(NOTEBOOK.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,20 +11,16 @@ PICTURE = "scores.png"
 def section() -> str:
     """Every recipe with plug-ins and a record; empty without any."""
     runs = Runs()
-    plain = {method: small_recipes.plain(method) or method for method in runs.with_plugins()}
-    if not plain:
+    found = _table(runs)
+    if not found:
         return ""
-    rows, named = [], {*plain, *plain.values()}
-    for base in sorted({*plain.values()}):
-        same = [method for method, its in plain.items() if its == base]
-        rows += [_row(runs, method, base) for method in (base, *same) if runs.of("sslkit", method)]
+    plain = {method: small_recipes.plain(method) for method in runs.with_plugins()}
     used = [
         record
         for record in runs.records
         if (record["library"], record["batch_size"]) == ("sslkit", BATCH)
-        and record["method"] in named
+        and record["method"] in {*plain, *plain.values()}
     ]
-    header = ["`small/` recipe", "kNN (20)", "to plain", "linear", "to plain", "seeds"]
     return f"""## Plug-ins over MoCo and SimCLR
 
 The budget and protocol are those of every method on CIFAR-10, above; a recipe differs from the
@@ -32,10 +28,27 @@ plain one in its plug-ins alone. Differences are in percentage points, paired by
 have the settings of their papers, scaled to the queue or batch and to ten epochs; none was tuned
 here, and ten epochs are few.
 
-{table(header, rows)}
-{_curves()}
+{found}
+{_curves(PICTURE)}
 {surroundings(used)}
 """
+
+
+def notebook() -> str:
+    """The same table and curves for the notebook on negatives."""
+    found = _table(Runs())
+    return f"{found}\n{_curves(f'../benchmarks/{PICTURE}')}".rstrip() if found else ""
+
+
+def _table(runs: Runs) -> str:
+    """Plain recipes, each with those that add plug-ins below it."""
+    plain = {method: small_recipes.plain(method) or method for method in runs.with_plugins()}
+    rows = []
+    for base in sorted({*plain.values()}):
+        same = [method for method, its in plain.items() if its == base]
+        rows += [_row(runs, method, base) for method in (base, *same) if runs.of("sslkit", method)]
+    header = ["`small/` recipe", "kNN (20)", "to plain", "linear", "to plain", "seeds"]
+    return table(header, rows) if rows else ""
 
 
 def _row(runs: Runs, method: str, base: str) -> list[str]:
@@ -51,8 +64,8 @@ def _row(runs: Runs, method: str, base: str) -> list[str]:
     return [f"`{method}`", *cells, str(len(scores["linear"]))]
 
 
-def _curves() -> str:
-    """The picture that results.py draws; a blank line without curves."""
+def _curves(picture: str) -> str:
+    """The picture that results.py draws, by its address; a blank line without curves."""
     found = score_curves.found(BATCH)
     if not found:
         return ""
@@ -61,5 +74,5 @@ def _curves() -> str:
 Scores of positives and negatives over training, as `sslkit.callbacks.ScoreMonitor` records and
 `sslkit scores` draws them, of seed {seeds}:
 
-![Scores of positives and negatives over training]({PICTURE})
+![Scores of positives and negatives over training]({picture})
 """
