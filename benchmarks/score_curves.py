@@ -1,5 +1,6 @@
 """The recorded scores of small_cifar10.py's runs: kept beside the records, drawn together."""
 
+from collections import Counter
 from pathlib import Path
 
 from records import FOLDER
@@ -28,13 +29,18 @@ def keep(scores: Path, record: str) -> None:
 
 
 def found(batch: int) -> dict[str, tuple[int, Path]]:
-    """Seed and file of every recipe's curves at a batch size; of several seeds the lowest."""
+    """Seed and file of every recipe's curves at a batch size.
+
+    Of several seeds the one that most recipes have, so that the curves can be compared.
+    """
     start, middle = "small_cifar10.sslkit.", f".batch{batch}.seed"
-    curves: dict[str, tuple[int, Path]] = {}
-    for file in FOLDER.glob(f"{start}*{middle}*{_END}"):
+    curves: dict[str, dict[int, Path]] = {}
+    for file in sorted(FOLDER.glob(f"{start}*{middle}*{_END}")):
         name, _, seed = file.name.removeprefix(start).removesuffix(_END).partition(middle)
-        curves[name] = min(curves.get(name, (int(seed), file)), (int(seed), file))
-    return dict(sorted(curves.items()))
+        curves.setdefault(name, {})[int(seed)] = file
+    times = Counter(seed for files in curves.values() for seed in files)
+    best = {name: min(files, key=lambda s: (-times[s], s)) for name, files in curves.items()}
+    return {name: (seed, curves[name][seed]) for name, seed in sorted(best.items())}
 
 
 def draw(batch: int, picture: Path) -> None:
