@@ -136,7 +136,7 @@ def _table(content: dict[str, Any]) -> RenderableType:
     for figure, (low, high) in row["intervals"].items():
         table.add_column(figure.replace("top", "top-"), justify="right")
         cells.append(f"{100 * row[figure]:.1f} %\n{100 * low:.1f} – {100 * high:.1f}")
-    table.add_row(row["encoder"], *cells)
+    table.add_row(Text(row["encoder"]), *cells)
     about = (
         f"{content['data']['data']}: {content['n_train']:,} training and {content['n_test']:,} "
         f"{content['split']} images, {content['num_classes']} classes."
@@ -145,7 +145,9 @@ def _table(content: dict[str, Any]) -> RenderableType:
     for name, text in content["protocol"].items():
         if name in row or name == "intervals":
             texts.add_row(Text(name.replace("top", "top-"), style="bold"), Text(text))
-    return Group(Text(f"Classifier of {content['checkpoint']}", style="bold"), table, about, texts)
+    return Group(
+        Text(f"Classifier of {content['checkpoint']}", style="bold"), table, Text(about), texts
+    )
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -245,6 +245,8 @@ def _trust(modules: Sequence[str]) -> None:
 def _paragraph(error: Exception) -> str:
     """One readable paragraph: what is wrong and what to do, wrapped to the terminal."""
     text = " ".join(str(error).split()) or type(error).__name__
+    # What a file says must not reach the terminal as a command to it.
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     if not isinstance(error, (ValueError, OSError, FloatingPointError, TypeError)):
         # Not one of the errors that we raise for bad input: say what it is and where to look.
         text = f"{type(error).__name__}: {text} (run again with --debug for the traceback)"

@@ -56,7 +56,7 @@ def as_table(found: Comparison) -> Table:
     table = Table(show_lines=False)
     table.add_column("")
     for name in found.runs:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(Text(name), justify="right", overflow="fold")
     for number, (title, rows) in enumerate(found.sections.items()):
         if number:
             table.add_section()

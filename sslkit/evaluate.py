@@ -1,6 +1,7 @@
 """``sslkit evaluate``: from a checkpoint and labelled images to a table with its protocol."""
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sslkit.evaluation.plan import PLANS
 from sslkit.evaluation.protocol_text import BEST
 from sslkit.evaluation.scoring import evaluate_on, splits_to_score
 from sslkit.nn import Encoder, load_encoder
+from sslkit.run_evaluation import FILE
 from sslkit.run_folder import LastCheckpoint, run_of
 
 
@@ -41,10 +43,7 @@ def evaluate(options: argparse.Namespace) -> int:
     checkpoint = find_checkpoint(Path(options.checkpoint))
     encoder = load_encoder(checkpoint)
     run = run_of(checkpoint)
-    folder = run  # with other data, one in it: the run's own score stays
-    if options.data is not None:
-        folder = run / f"evaluation-{Path(options.data).stem}"
-    folder = Path(options.out) if options.out else folder
+    folder = Path(options.out) if options.out else _folder(options, checkpoint, run)
     pictures = options.pictures or (folder / "pictures" if plan.details else None)
     found = evaluate_on(
         encoder,
@@ -58,11 +57,32 @@ def evaluate(options: argparse.Namespace) -> int:
         cache=None if options.no_cache else options.cache or run / "features",
         keep=pictures is not None,
     )
-    _show(found.report, folder)  # first: what took long is safe
+    _show(found.report, folder)
     if pictures is not None:
         paths = found.draw(pictures)
         print(f"Pictures in {pictures}: {', '.join(path.name for path in paths)}.")
     return 0
+
+
+def _folder(options: argparse.Namespace, checkpoint: Path, run: Path) -> Path:
+    """Where a report goes: to the run's own only what a run's own is, so that this stays.
+
+    That is of its last checkpoint, its own data, all images, and not of what a classifier learned.
+    """
+    parts = [] if options.data is None else [Path(options.data).stem]
+    parts += [] if checkpoint.name == "last.ckpt" else [checkpoint.stem]
+    limits = {"train": options.train_images, "test": options.test_images}
+    parts += [f"{limit}_{name}" for name, limit in limits.items() if limit is not None]
+    if not parts and _is_of_a_classifier(run / FILE):
+        parts = ["frozen_features"]
+    return run / "-".join(["evaluation", *parts]) if parts else run
+
+
+def _is_of_a_classifier(report: Path) -> bool:
+    try:
+        return "top1" in json.loads(report.read_text(encoding="utf-8"))["rows"][0]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def score_run(trainer: pl.Trainer, data: ImageDataModule) -> None:
@@ -189,6 +209,6 @@ def open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> Image
 
 
 def _show(report: Report, folder: Path) -> None:
+    json_file, text_file = report.write(folder)  # before anything is shown: it took long
     Console().print(report.table())
-    json_file, text_file = report.write(folder)
     print(f"Written to {json_file} and {text_file.name} beside it.")

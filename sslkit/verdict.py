@@ -1,5 +1,6 @@
 """Whether a run reaches the figures of a card: figure by figure, and in one word."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -12,7 +13,9 @@ from sslkit.card import Card, Figure
 from sslkit.recipe.measured import figures_of
 
 SCHEMA = 1
-Outcome = Literal["within", "below", "no tolerance", "not measured"]
+Outcome = Literal["within", "below", "no tolerance", "not measured", "other images"]
+# How many images a protocol says that it reads: "10,240 training", "20 validation".
+_COUNT = re.compile(r"(\d[\d,]*) (\w+)(?= images\b| and \d)")
 # Exit codes of `sslkit reproduce`; 1 is an error and 2 is for a command that is not understood.
 _CODES = {"reproduced": 0, "not reproduced": 3, "nothing to compare with": 4}
 
@@ -26,7 +29,8 @@ class Compared:
         expected: As the card has it; None of a figure that it does not have.
         tolerance: In percentage points, or None where the card has none.
         measured: By the run; None of what its evaluation does not measure.
-        outcome: ``within`` the tolerance, or higher; ``below`` it; or why it cannot be said.
+        outcome: ``within`` the tolerance, or higher; ``below`` it; or why it cannot be said, of
+            which ``other images`` is that another number of them was read, or another split.
         expected_protocol: As the card has it.
         measured_protocol: As the evaluation has it.
     """
@@ -93,7 +97,7 @@ class Verdict:
             return f"Nothing to compare with: the card ({self.card.status}) has no figures."
         return (
             f"Nothing to compare with: no figure of the card ({self.card.status}) has a tolerance "
-            "and is measured by this evaluation."
+            "and is measured by this evaluation, on as many images."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,6 +174,8 @@ def _compare(expected: Figure, found: Figure | None) -> Compared:
     outcome: Outcome
     if found is None:
         outcome = "not measured"
+    elif not _same_images(expected.protocol, found.protocol):
+        outcome = "other images"
     elif expected.tolerance is None:
         outcome = "no tolerance"
     else:
@@ -185,6 +191,18 @@ def _compare(expected: Figure, found: Figure | None) -> Compared:
         expected_protocol=expected.protocol,
         measured_protocol=None if found is None else found.protocol,
     )
+
+
+def _same_images(expected: str, found: str) -> bool:
+    """Whether two protocols read as many images of each split, as far as both say it."""
+    here, there = (
+        {split: int(count.replace(",", "")) for count, split in _COUNT.findall(text)}
+        for text in (expected, found)
+    )
+    scored = [{*counts} - {"training"} for counts in (here, there)]
+    if all(scored) and scored[0] != scored[1]:
+        return False
+    return all(there[split] == count for split, count in here.items() if split in there)
 
 
 def _percent(value: float | None) -> str:

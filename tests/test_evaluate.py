@@ -1,3 +1,4 @@
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import yaml
 
 from sslkit.cli import main
 from sslkit.data import ImageDataModule
-from sslkit.evaluate import find_checkpoint, score
+from sslkit.evaluate import _folder, find_checkpoint, score
 from sslkit.nn import Encoder
 
 
@@ -99,3 +100,20 @@ def test_data_may_be_named_in_a_yaml_file(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert main(["evaluate", run, "--data", "bad.yaml"]) == 1
     assert "not on the import allowlist" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_runs_own_report_is_only_that_of_its_last_checkpoint_and_all_images(tmp_path):
+    def folder(checkpoint="last.ckpt", data=None, train_images=None, test_images=None):
+        options = Namespace(data=data, train_images=train_images, test_images=test_images)
+        path = _folder(options, tmp_path / "checkpoints" / checkpoint, tmp_path)
+        return path.relative_to(tmp_path).as_posix()
+
+    assert folder() == "."
+    assert folder("best.ckpt") == "evaluation-best"
+    assert folder(train_images=500) == "evaluation-500_train"
+    assert folder("best.ckpt", "a/other.npz", 5, 6) == "evaluation-other-best-5_train-6_test"
+    report = tmp_path / "evaluation.json"
+    report.write_text('{"rows": [{"linear": 0.5}]}')
+    assert folder() == "."
+    report.write_text('{"rows": [{"top1": 0.5}]}')  # a classifier's own
+    assert folder() == "evaluation-frozen_features"

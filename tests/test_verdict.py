@@ -61,6 +61,24 @@ def test_verdicts(
     assert found.sentence().lower().startswith(word)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "outcome"),
+    [
+        ("features of 10 training images; k = 20; 10 test images", "within"),
+        ("20 vote. 10 training and 10 test images", "within"),
+        ("20 vote. 10 training and 20 test images", "other images"),
+        ("20 vote. 20 training and 10 test images", "other images"),
+        ("20 vote. 10 training and 10 validation images", "other images"),
+        ("nothing about images", "within"),
+    ],
+)
+def test_other_images_are_not_compared(protocol: str, outcome: str) -> None:
+    given = Figure(metric="knn20", value=50.0, tolerance=1.0, protocol=protocol, source="s")
+    found = verdict(given)
+    assert found.figures[0].outcome == outcome
+    assert found.code == (0 if outcome == "within" else 4)
+
+
 def test_what_the_card_does_not_have_is_shown_too() -> None:
     found = verdict(figure("linear", 79.0, 1.0))
     assert [(f.metric, f.measured, f.difference) for f in found.figures] == [

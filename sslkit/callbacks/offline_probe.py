@@ -9,7 +9,7 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from sslkit.callbacks.image_features import aside, image_data, image_features
 from sslkit.distributed import gather_objects, rank
-from sslkit.evaluation import evaluate_features
+from sslkit.evaluation import Features, evaluate_features
 
 
 class OfflineProbe(pl.Callback):
@@ -58,6 +58,7 @@ class OfflineProbe(pl.Callback):
         self.val_images = val_images
         self.seed = seed
         self._off = False
+        self._told = False  # of images that are left out
         self._figures: dict[str, float] = {}  # of the last evaluation, under their names
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -88,8 +89,18 @@ class OfflineProbe(pl.Callback):
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0 or not self._figures
         if self._off or trainer.sanity_checking or (fitting and not due):
             return
-        found = self._evaluate(trainer, pl_module) if rank() == 0 else {}
-        self._figures = gather_objects(found)[0]
+        found: dict[str, float] = {}
+        error: Exception | None = None
+        if rank() == 0:
+            try:
+                found = self._evaluate(trainer, pl_module)
+            except Exception as failure:  # raised once the others know, who would wait for figures
+                error = failure
+        self._figures, failed = gather_objects((found, error is not None))[0]
+        if error is not None:
+            raise error
+        if failed:
+            raise RuntimeError("OfflineProbe failed on the first rank, which says why.")
         for name, value in self._figures.items():
             pl_module.log(name, value, batch_size=1, sync_dist=True)
 
@@ -98,8 +109,27 @@ class OfflineProbe(pl.Callback):
         with aside():
             _, train = image_features(data, pl_module, "train", self.train_images)
             _, val = image_features(data, pl_module, "val", self.val_images)
+            val = self._of_known_classes(val, train)
             scores = evaluate_features(train, val, seed=self.seed, device=pl_module.device)
         return {f"offline_probe/val_{name}": value for name, value in scores.figures().items()}
+
+    def _of_known_classes(self, val: Features, train: Features) -> Features:
+        """Without the images of classes that the random training images lack, which is said once.
+
+        Label sets (N, K) stay as they are.
+        """
+        known = torch.isin(val.labels, train.labels) if val.labels.ndim == 1 else None
+        if known is None or known.all():
+            return val
+        if not self._told:
+            self._told = True
+            rank_zero_info(
+                f"OfflineProbe leaves out {int((~known).sum())} of {len(known)} validation images, "
+                f"of classes that are not among its {len(train.labels)} training images: raise "
+                "train_images to have them all."
+            )
+        index = None if val.index is None else val.index[known]
+        return Features(val.features[known], val.labels[known], index)
 
     def state_dict(self) -> dict[str, Any]:
         """The last figures."""

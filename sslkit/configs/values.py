@@ -76,6 +76,21 @@ def repeated_keys(node: yaml.Node | None, keys: tuple[str, ...] = ()) -> Iterato
     yield from _repeated(node, keys, set())
 
 
+def dotted_keys(node: yaml.Node | None) -> Iterator[Value]:
+    """Keys like ``data.source``, which the parser reads as two; a card's are left out.
+
+    Args:
+        node: Of a file.
+    """
+    seen: set[int] = set()
+    for name, section in _children(node):
+        if name != "recipe":
+            yield from _dotted(section, (name,), seen)
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if "." in str(key.value):
+            yield Value((str(key.value),), str(key.value), key.start_mark.line + 1)
+
+
 def line_of(node: yaml.Node | None, key: str, message: str = "") -> int | None:
     """The line in which a value stands, counted from 1, or None where it is not there.
 
@@ -217,6 +232,18 @@ def _repeated(node: yaml.Node | None, keys: tuple[str, ...], seen: set[int]) -> 
             yield Value((*keys, name), name, key.start_mark.line + 1)
         names.add(name)
         yield from _repeated(value, (*keys, name), seen)
+
+
+def _dotted(node: yaml.Node, keys: tuple[str, ...], seen: set[int]) -> Iterator[Value]:
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    for item in node.value:
+        key, value = item if isinstance(node, yaml.MappingNode) else (None, item)
+        name = "" if key is None else str(key.value)
+        if key is not None and "." in name:
+            yield Value((*keys, name), name, key.start_mark.line + 1)
+        yield from _dotted(value, (*keys, name), seen)
 
 
 def _of_text(value: Value) -> Iterator[Value]:

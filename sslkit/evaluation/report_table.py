@@ -71,7 +71,7 @@ def _across(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
         table.add_column(heading(name), justify="right")
     for number, row in enumerate(rows):
         cells = [_cell(row, name) for name in names]
-        table.add_row(row["encoder"], *cells, style="dim" if number else "bold")
+        table.add_row(Text(row["encoder"]), *cells, style="dim" if number else "bold")
     return table
 
 
@@ -80,7 +80,7 @@ def _downwards(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table
     table.add_column("figure")
     for number, row in enumerate(rows):
         style = "dim" if number else "bold"
-        table.add_column(row["encoder"], justify="right", style=style)
+        table.add_column(Text(row["encoder"]), justify="right", style=style)
     for name in names:
         table.add_row(heading(name), *(_cell(row, name) for row in rows))
     return table
@@ -120,7 +120,7 @@ def _choices(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="Chosen on held-out training images", title_justify="left")
     table.add_column("of")
     for row in rows:
-        table.add_column(row["encoder"], justify="right")
+        table.add_column(Text(row["encoder"]), justify="right")
     told = {
         "knn": lambda row: "k = {k}, {weight}".format(**row["knn_chosen"]),
         "linear": lambda row: f"C = {row['linear_c']:g}",
@@ -146,7 +146,7 @@ def _representation(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="Features without labels", title_justify="left")
     table.add_column("figure (images)")
     for row in shown:
-        table.add_column(row["encoder"], justify="right")
+        table.add_column(Text(row["encoder"]), justify="right")
     for name, count in shown[0][REPRESENTATION]["images"].items():
         values = (f"{row[REPRESENTATION][name]:.3g}" for row in shown)
         table.add_row(f"{name.replace('_', ' ')} ({count:,})", *values)
@@ -165,9 +165,9 @@ def _classes(rows: Sequence[Mapping[str, Any]], classes: Sequence[str] | None) -
     table = Table(title=title, title_justify="left")
     table.add_column("class")
     for row in shown:
-        table.add_column(row["encoder"], justify="right")
+        table.add_column(Text(row["encoder"]), justify="right")
     for c in order[:_CLASSES]:
         name = classes[c] if classes else str(c)
         cells = ("–" if own[c] is None else f"{100 * own[c]:.1f} %" for own in shares)
-        table.add_row(name, *cells)
+        table.add_row(Text(name), *cells)
     return table

@@ -16,11 +16,15 @@ library_name: timm
 pipeline_tag: image-feature-extraction
 tags:
   - image-feature-extraction
-  - timm
-  - self-supervised
+  - timm{learned}
   - sslkit
 ---
 """
+# What is not trained without labels, by its method.
+_OTHERWISE = {
+    "FineTune": "fine-tuned on labelled images",
+    "LinearProbe": "frozen, as a linear probe has read it",
+}
 
 # What an evaluation has beside kNN: logistic regression; many heads of which one was chosen; the
 # score of a classifier that the run itself trained.
@@ -58,10 +62,11 @@ def model_card(
             `sslkit.interchange.comparison.largest_difference`.
     """
     by = f" with {facts.method}" if facts.method else ""
+    how = _OTHERWISE.get(facts.method or "", f"trained without labels{by}")
     version = f" (sslkit {facts.version})" if facts.version else ""
     parts = [
         f"# {name}",
-        f"The backbone `{encoder.name}` without a classifier, trained without labels{by}{version}. "
+        f"The backbone `{encoder.name}` without a classifier, {how}{version}. "
         f"It turns an image into {encoder.num_features} features.",
         "## Load it",
         target.usage(encoder, name),
@@ -73,7 +78,8 @@ def model_card(
         *(["## Evaluation", _evaluation(facts.evaluation)] if facts.evaluation else []),
         *(["## Recipe", _recipe(facts.recipe)] if facts.recipe else []),
     ]
-    header = "" if target.suffixes else _HUB_HEADER
+    learned = "" if facts.method in _OTHERWISE else "\n  - self-supervised"
+    header = "" if target.suffixes else _HUB_HEADER.format(learned=learned)
     return header + "\n\n".join(parts) + "\n"
 
 
@@ -108,7 +114,7 @@ def _evaluation(report: Mapping[str, Any]) -> str:
     ]
     about = ", ".join(f"{n}: {x}" for n, x in report["data"].items() if x is not None)
     sizes = (
-        f"Frozen features. {about}; {report['n_train']:,} training and {report['n_test']:,} "
+        f"{about}; {report['n_train']:,} training and {report['n_test']:,} "
         f"{report['split']} images, {report['num_classes']} classes."
     )
     protocol = [f"- {name}: {text}" for name, text in report["protocol"].items()]

@@ -60,7 +60,7 @@ def check_recipes(recipes: Sequence[str], *, trust: Sequence[str] = ()) -> int:
         print(f"{name}: {_count(len(found), 'fault') if found else 'fine'}", flush=True)
         for fault in found:
             text = textwrap.fill(
-                " ".join(fault.split()),
+                "".join(c if c.isprintable() else " " for c in " ".join(fault.split())),
                 width=96,
                 initial_indent="  - ",
                 subsequent_indent="    ",

@@ -35,7 +35,7 @@ def copy_recipe(name: str, destination: str | None = None) -> Path:
         raise ValueError(f"{source} has no card (recipe:), so it is no recipe: copy it as a file.")
     target = _target(source, destination)
     text = _edited(source, target.with_suffix("").name, target)
-    text = re.sub(rf"(--config[ =]){re.escape(name)}(?![\w/.-])", rf"\g<1>{target}", text)
+    text = re.sub(rf"(--config[ =]){re.escape(name)}(?![\w/.-])", lambda m: f"{m[1]}{target}", text)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("x", encoding="utf-8") as file:
         file.write(text)

@@ -66,10 +66,11 @@ def print_recipes(rows: Sequence[Sequence[str]] | None = None) -> None:
     # Only here: rich takes as long to import as all that finding a recipe needs.
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*_HEADINGS)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # what a card says is no markup
     Console().print(table)
 
 

@@ -1,7 +1,7 @@
 """What a run's files say of the machine it ran on, left out: nobody else has these paths."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # Where a run wrote and how it was watched, which is for the next one to say.
@@ -15,13 +15,27 @@ _OF_THE_RUN = {
 }
 _WRITTEN_TO = frozenset({"dirpath", "save_dir"})
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|[A-Za-z]:$")
+# Loggers and readers of data open these through fsspec: ftp://..., simplecache::s3://...
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(?:::|://)")
+_SOURCES = ("source", "val_source", "test_source")
+# Keys whose values are files of whoever ran it, wherever these lie.
+_FILES = frozenset({"checkpoint", "weights"})
 
 
 def is_place(text: str) -> bool:
-    """Whether a text is a path that starts elsewhere than in the working directory."""
+    """Whether a text is an address, or a path that starts elsewhere than in the working directory.
+
+    (The words of a sentence that has ``://`` further on are none.)
+    """
     parts = re.split(r"[\\/]", text)
     starts = text.startswith(("/", "~", "\\", "file:")) or _DRIVE.match(text) is not None
-    return starts or ".." in parts
+    return starts or ".." in parts or _ADDRESS.match(text) is not None
+
+
+def is_public_source(keys: Sequence[str], text: str) -> bool:
+    """Whether a value is an http(s) address of images: the same for everybody who has a network."""
+    at_source = len(keys) == 2 and keys[0] == "data" and keys[1] in _SOURCES
+    return at_source and text.startswith(("http://", "https://"))
 
 
 def portable_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -76,9 +90,11 @@ def places(config: Any, keys: str = "") -> Iterator[tuple[str, str]]:
 
 def _sources(data: dict[str, Any], told: list[str]) -> dict[str, Any]:
     found = dict(data)
-    for key in ("source", "val_source", "test_source"):
+    for key in _SOURCES:
         value = data.get(key)
-        if isinstance(value, str) and is_place(value):
+        if not isinstance(value, str) or is_public_source(("data", key), value):
+            continue
+        if value != "quickstart":
             told.append(f"data.{key} is left out ({_name(value)}): others give --data.{key} FOLDER")
             if key == "source":
                 del found[key]
@@ -93,7 +109,9 @@ def _portable(value: Any, key: str, told: list[str], way: str = "") -> Any:
         return {name: _portable(item, str(name), told, way) for name, item in value.items()}
     if isinstance(value, list):
         return [_portable(item, str(i), told, way) for i, item in enumerate(value)]
-    if not isinstance(value, str) or not is_place(value):
+    if not isinstance(value, str) or is_public_source(way.split("."), value):
+        return value
+    if not is_place(value) and (key not in _FILES or not re.search(r"[\\/]", value)):
         return value
     if key in _WRITTEN_TO:
         return None

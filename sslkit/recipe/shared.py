@@ -14,8 +14,8 @@ from sslkit.configs.extends import KEY, merged_onto_shipped
 from sslkit.configs.refusals import DOTTED
 from sslkit.configs.roles import allowed_paths
 from sslkit.configs.slots import slot_fault
-from sslkit.configs.values import Value, config_values, repeated_keys
-from sslkit.recipe.portable import is_place
+from sslkit.configs.values import Value, config_values, dotted_keys, repeated_keys
+from sslkit.recipe.portable import is_place, is_public_source
 
 LARGEST = 1 << 20  # bytes; the shipped recipes have up to 5 KB
 
@@ -65,6 +65,11 @@ def read_shared(
     text, top = _nodes(content, where)
     for key in repeated_keys(top):
         raise ValueError(f"{where}, line {key.line}: {'.'.join(key.keys)} stands there twice.")
+    for key in dotted_keys(top):
+        raise ValueError(
+            f"{where}, line {key.line}: {key.text!r} is two keys in one: write each on a line of "
+            "its own, so that what the recipe asks for can be seen."
+        )
     _check_extends(top, where, alone=alone)
     outside = tuple(_outside(top, trust))
     modules = [value.text.rpartition(".")[0] for value in outside]
@@ -104,6 +109,11 @@ def _nodes(content: bytes, where: str) -> tuple[str, yaml.Node | None]:
 
 def _check_extends(top: yaml.Node | None, where: str, *, alone: bool) -> None:
     for key, value in top.value if isinstance(top, yaml.MappingNode) else ():
+        if key.tag.endswith(":merge"):
+            raise ValueError(
+                f"{where}, line {key.start_mark.line + 1}: << has no place here: write out what "
+                "is merged."
+            )
         if key.value != KEY:
             continue
         line = f"{where}, line {key.start_mark.line + 1}"
@@ -123,10 +133,10 @@ def _check_values(top: yaml.Node | None, where: str, *, trust: Sequence[str], al
             continue
         trusted = is_allowed(value.text, trust) and not is_allowed(value.text)
         problem = None if trusted else slot_fault(value)
-        if alone and is_place(value.text):
+        if alone and is_place(value.text) and not is_public_source(value.keys, value.text):
             problem = (
-                f"{'.'.join(value.keys)} is {value.text!r}: a pack has no paths that start "
-                "elsewhere than in the working directory."
+                f"{'.'.join(value.keys)} is {value.text!r}: a pack has no addresses, and no paths "
+                "that start elsewhere than in the working directory."
             )
         if problem:
             raise ValueError(f"{where}, line {value.line}: {problem}")

@@ -104,7 +104,11 @@ def _commands(name: str, reading: Reading, trust: Sequence[str]) -> list[str]:
         root = f"runs/{reading.card.name if reading.card else method}"
     commands = [given, ["sslkit", "evaluate", f"{root}/version_0"]]
     if reading.card and any(figure.tolerance is not None for figure in reading.card.expected):
-        commands.append(["sslkit", "reproduce", name])
+        again = ["sslkit", "reproduce", name]
+        again += ["--data", "FOLDER"] if reading.wants_data else []
+        again += [part for module in trust for part in ("--trust", module)]
+        again += ["--", "--model.checkpoint", "FILE"] if reading.wants_checkpoint else []
+        commands.append(again)
     return [shlex.join(command) for command in commands]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sslkit.card import Card
 from sslkit.recipe.pack_format import ENCODER, WEIGHTS
 from sslkit.recipe.pack_reading import Pack
-from sslkit.recipe.portable import places
+from sslkit.recipe.portable import is_public_source, places
 from sslkit.recipe.shared import SharedRecipe
 from sslkit.settings import every_value_of
 
@@ -69,6 +69,8 @@ def _data(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "data", f"{value.get('class_path')}{' (downloads it)' if downloads else ''}"
         elif value == "quickstart":
             yield "data", "the images in the package"
+        elif isinstance(value, str) and is_public_source(("data", key), value):
+            yield "data", f"{value} (downloads it)"
         elif value is not None:
             yield "data", f"{value}: a file or folder of yours ({key})"
 

@@ -207,3 +207,17 @@ def test_needs_an_image_data_module_and_an_encoder(tmp_path, watch, labelled):
 def test_refuses_numbers_out_of_range(name):
     with pytest.raises(ValueError, match=f"OfflineProbe needs {name} of at least 1, got 0"):
         OfflineProbe(**{name: 0})
+
+
+def test_validation_images_of_classes_that_were_not_drawn_are_left_out(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("sslkit.callbacks.offline_probe.rank_zero_info", said.append)
+    batches = ImageDataModule(shades(32), batch_size=16).eval_dataloader("train", 20)
+    drawn = torch.cat([batch.index for batch in batches]).tolist()
+    rare = shades(32)
+    rare.labels[rare.labels == 3] = 2
+    rare.labels[next(i for i in range(32) if i not in drawn)] = 3
+    given = ImageDataModule(rare, val_source=shades(24), batch_size=16)
+    run = fit(tmp_path, OfflineProbe(train_images=20, every_n_epochs=1), given=given)
+    assert KNN in run.callback_metrics
+    assert len([text for text in said if "leaves out 6 of 24 validation images" in text]) == 1

@@ -75,7 +75,7 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("small/moco", {"recipe": None}, "there is no card"),
     ("small/moco", {"recipe.nam": "x"}, "recipe.nam is not a key of the card; did you mean name?"),
     ("small/moco", {"recipe.version": 2}, "this sslkit knows up to 1, got 2"),
-    ("small/moco", {"recipe.status": "measured"}, "must also have expected, hardware"),
+    ("imagenet1k/moco_v3", {"recipe.status": "measured"}, "must also have hardware, minutes"),
     ("small/moco", {"recipe.method": "SimCLR"}, "recipe.method is SimCLR, and model is a MoCo"),
     ("small/moco", {"recipe.seed": 7}, "recipe.seed is 7, and seed_everything is 0"),
     ("imagenet1k/moco", {"trainer.devices": 4}, "recipe.devices is 8, and trainer.devices makes 4"),

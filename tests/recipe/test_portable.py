@@ -17,6 +17,9 @@ from sslkit.recipe.portable import is_place, places, portable_config, portable_r
         "D:",
         "\\\\host\\a",
         "file:a",
+        "ftp://host/a",
+        "s3://bucket/a",
+        "simplecache::a",
     ],
 )
 def test_paths_that_start_elsewhere(text: str) -> None:
@@ -76,9 +79,18 @@ def test_a_config_for_others() -> None:
     assert config["data"]["source"] == "/home/me/photos"  # the caller's is as it was
 
 
-def test_a_relative_path_stays() -> None:
-    found, told = portable_config({"data": {"source": "photos", "limit": None}})
-    assert found["data"] == {"source": "photos", "limit": None} and told == []
+def test_what_lies_in_the_working_directory_is_not_sent_along_either() -> None:
+    model = {"checkpoint": "runs/simclr/last.ckpt", "name": "a/b"}
+    found, told = portable_config({"data": {"source": "photos", "limit": None}, "model": model})
+    assert found["data"] == {"limit": None}
+    assert found["model"] == {"checkpoint": "last.ckpt", "name": "a/b"}
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("source", ["quickstart", "https://host/train-{0..9}.tar"])
+def test_images_that_everybody_has_stay(source: str) -> None:
+    found, told = portable_config({"data": {"source": source}})
+    assert found["data"] == {"source": source} and told == []
 
 
 def test_records_have_names_in_place_of_paths() -> None:

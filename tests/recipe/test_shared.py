@@ -170,3 +170,38 @@ def test_files_that_it_names_are_not_looked_at(
     for name in names:
         read(f"{RECIPE}part: {name}\n")
     assert not [path for path in opened if "part.yaml" in path]
+
+
+LOGGER = "trainer: {logger: {class_path: pytorch_lightning.loggers.CSVLogger, init_args: %s}}\n"
+
+
+@pytest.mark.parametrize("place", ["ftp://host/x", "webdhdfs://host/x", "simplecache::ftp://h/x"])
+def test_a_pack_writes_to_no_address(place: str) -> None:
+    text = RECIPE + LOGGER % f"{{save_dir: '{place}'}}"
+    with pytest.raises(ValueError, match=rf"line {LINES + 1}: trainer.*a pack has no addresses"):
+        read(text, alone=True)
+    read(text)  # outside of packs it is shown to who adds it
+
+
+def test_images_may_have_an_address() -> None:
+    text = RECIPE.replace("source: quickstart", "source: 'https://host/{0..9}.tar'")
+    assert text != RECIPE
+    read(text, alone=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data.batch_size: 3\n",
+        "trainer: {logger.class_path: pytorch_lightning.loggers.WandbLogger}\n",
+        "x: [{a.b: 1}]\n",
+    ],
+)
+def test_two_keys_in_one_hide_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"line {LINES + 1}: '[\w.]+' is two keys in one"):
+        read(RECIPE + text)
+
+
+def test_a_merge_smuggles_nothing_in() -> None:
+    with pytest.raises(ValueError, match=rf"line {LINES + 1}: << has no place here"):
+        read(RECIPE + "<<: {extends: quickstart}\n", alone=True)

@@ -1,8 +1,7 @@
-"""What answers without torch, and how fast."""
+"""What answers without torch; how fast is measured by benchmarks/startup.py."""
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,16 +30,6 @@ def test_it_answers_without_torch(arguments: list[str], tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
-
-
-def test_a_filtered_list_answers_within_half_a_second() -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "sslkit", *LIGHT[0]], capture_output=True, check=True)
-        return time.perf_counter() - start
-
-    # The best of several: what else the machine does at that moment is not the command's doing.
-    assert min(seconds() for _ in range(5)) < 0.5
 
 
 def test_bash_completes_commands_and_recipes() -> None:
