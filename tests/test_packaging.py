@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,3 +144,13 @@ def test_a_source_archive_builds_the_same_wheel(
         return {p.relative_to(folder): p.read_bytes() for p in files if p.suffix != ".pyc"}
 
     assert content(again) == content(installed)
+
+
+def test_every_extra_that_is_advised_is_there():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    texts = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *(ROOT / "sslkit").rglob("*.py")]
+    advised = {
+        extra for text in texts for extra in re.findall(r"sslkit\[(\w+)\]", text.read_text())
+    }
+    assert {"export", "stream"} <= advised <= {*setup["options.extras_require"]}

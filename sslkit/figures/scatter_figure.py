@@ -54,6 +54,7 @@ def scatter_figure(
             apart = np.square(own[:, None] - own[None]).sum(2)
             nearest = np.sort(apart, axis=1)[:, : max(1, len(own) // 3)].sum(1)
             x, y = own[nearest.argmin()]
+            y += (wide / _INCHES) * (np.sqrt(size) / 144 + _LINE / 2)  # above it, not on it
             name = str(label if classes is None else classes[label])
             names.append((name, x, y, tuple(0.6 * c for c in colour[:3])))
     for name, x, y, dark in _apart(names, inch=wide / _INCHES):
@@ -63,7 +64,7 @@ def scatter_figure(
         )  # fmt: skip
     axes.set(xticks=[], yticks=[])
     axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.03)
+    axes.margins(0.08)  # names at the rim stay inside
     axes.set_title(title, fontsize=13, loc="left")
     more = "" if named else f" {len(present)} classes share {scale.N} colours."
     figure.supxlabel(note + more, x=0.01, ha="left", fontsize=9, color="0.35")
