@@ -1,5 +1,7 @@
 """Scores of the recipes with plug-ins beside those of the plain ones."""
 
+import statistics
+
 import score_curves
 import small_recipes
 from record_tables import percent, points, read, surroundings, table
@@ -48,7 +50,23 @@ def _table(runs: Runs) -> str:
         same = [method for method, its in plain.items() if its == base]
         rows += [_row(runs, method, base) for method in (base, *same) if runs.of("sslkit", method)]
     header = ["`small/` recipe", "kNN (20)", "to plain", "linear", "to plain", "seeds"]
-    return table(header, rows) if rows else ""
+    return f"{table(header, rows)}\n\n{_reading(runs, plain)}" if rows else ""
+
+
+def _reading(runs: Runs, plain: dict[str, str]) -> str:
+    """Which plug-ins gain more in linear accuracy than their gain varies over the seeds."""
+    gains = []
+    for method, base in plain.items():
+        own, other = runs.of("sslkit", method), runs.of("sslkit", base)
+        if own is None or other is None:
+            continue
+        seeds = own["linear"].keys() & other["linear"].keys()
+        differences = [own["linear"][seed] - other["linear"][seed] for seed in seeds]
+        if len(seeds) > 1 and statistics.mean(differences) > statistics.stdev(differences):
+            gains.append(f"`{method}`")
+    if not gains:
+        return "At this budget none of the plug-ins makes a better encoder than the plain recipe."
+    return f"At this budget {' and '.join(gains)} gain more than the gain varies over the seeds."
 
 
 def _row(runs: Runs, method: str, base: str) -> list[str]:
