@@ -26,6 +26,7 @@ from sslkit.arguments import (
 from sslkit.configs.extends import merge_extended
 from sslkit.configs.finding import list_recipes, user_recipes
 from sslkit.evaluate_arguments import evaluate_parser
+from sslkit.printable import printable
 from sslkit.recipe.copying import copy_recipe
 from sslkit.recipe.listing import print_recipes, recipe_rows
 from sslkit.recipe.options import ACTIONS, recipe_parser
@@ -246,7 +247,7 @@ def _paragraph(error: Exception) -> str:
     """One readable paragraph: what is wrong and what to do, wrapped to the terminal."""
     text = " ".join(str(error).split()) or type(error).__name__
     # What a file says must not reach the terminal as a command to it.
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = printable(text, "\N{REPLACEMENT CHARACTER}")
     if not isinstance(error, (ValueError, OSError, FloatingPointError, TypeError)):
         # Not one of the errors that we raise for bad input: say what it is and where to look.
         text = f"{type(error).__name__}: {text} (run again with --debug for the traceback)"

@@ -6,12 +6,15 @@ never asks how many processes there are. Written for gloo and nccl.
 Notation: W ranks, n rows on each of them.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+_Result = TypeVar("_Result")
 
 
 def _running() -> bool:
@@ -78,6 +81,36 @@ def gather_objects(item: Any) -> list[Any]:
     items: list[Any] = [None] * world_size()
     dist.all_gather_object(items, item)
     return items
+
+
+def on_every_rank(work: Callable[[], _Result]) -> list[_Result]:
+    """Do something on every rank and tell all of them what came of it.
+
+    An error on one rank is one on all: none is left waiting for the others.
+
+    Args:
+        work: Returns what pickles, and may differ between ranks.
+
+    Returns:
+        W results in rank order, the same list on every rank.
+
+    Raises:
+        Exception: What ``work`` raised on this rank.
+        RuntimeError: If it raised on another one; says which and why.
+    """
+    result: _Result | None = None
+    error: Exception | None = None
+    try:
+        result = work()
+    except Exception as caught:
+        error = caught
+    outcomes = gather_objects((result, None if error is None else str(error)))
+    if error is not None:
+        raise error
+    for other, (_, problem) in enumerate(outcomes):
+        if problem is not None:
+            raise RuntimeError(f"rank {other} of {world_size()} could not go on: {problem}")
+    return [outcome for outcome, _ in outcomes]
 
 
 def mean_across_ranks(x: Tensor) -> Tensor:

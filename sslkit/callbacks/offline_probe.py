@@ -8,7 +8,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 
 from sslkit.callbacks.image_features import aside, image_data, image_features
-from sslkit.distributed import gather_objects, rank
+from sslkit.distributed import on_every_rank, rank
 from sslkit.evaluation import Features, evaluate_features
 
 
@@ -89,18 +89,10 @@ class OfflineProbe(pl.Callback):
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0 or not self._figures
         if self._off or trainer.sanity_checking or (fitting and not due):
             return
-        found: dict[str, float] = {}
-        error: Exception | None = None
-        if rank() == 0:
-            try:
-                found = self._evaluate(trainer, pl_module)
-            except Exception as failure:  # raised once the others know, who would wait for figures
-                error = failure
-        self._figures, failed = gather_objects((found, error is not None))[0]
-        if error is not None:
-            raise error
-        if failed:
-            raise RuntimeError("OfflineProbe failed on the first rank, which says why.")
+        first = rank() == 0
+        self._figures = on_every_rank(lambda: self._evaluate(trainer, pl_module) if first else {})[
+            0
+        ]
         for name, value in self._figures.items():
             pl_module.log(name, value, batch_size=1, sync_dist=True)
 

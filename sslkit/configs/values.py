@@ -73,7 +73,7 @@ def repeated_keys(node: yaml.Node | None, keys: tuple[str, ...] = ()) -> Iterato
     Yields:
         The second of each, with its line.
     """
-    yield from _repeated(node, keys, set())
+    yield from (key for key, again in _keys(node, keys, set()) if again)
 
 
 def dotted_keys(node: yaml.Node | None) -> Iterator[Value]:
@@ -82,13 +82,12 @@ def dotted_keys(node: yaml.Node | None) -> Iterator[Value]:
     Args:
         node: Of a file.
     """
-    seen: set[int] = set()
-    for name, section in _children(node):
-        if name != "recipe":
-            yield from _dotted(section, (name,), seen)
-    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-        if "." in str(key.value):
-            yield Value((str(key.value),), str(key.value), key.start_mark.line + 1)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    # Left out before the walk: what stands in the card may stand elsewhere again, as an alias.
+    others = [(key, value) for key, value in node.value if str(key.value) != "recipe"]
+    found = _keys(yaml.MappingNode(node.tag, others), (), set())
+    yield from (key for key, _ in found if "." in key.text)
 
 
 def line_of(node: yaml.Node | None, key: str, message: str = "") -> int | None:
@@ -217,33 +216,26 @@ def _of_node(
             yield from _of_node(value, (*keys, str(position)), seen)
 
 
-def _repeated(node: yaml.Node | None, keys: tuple[str, ...], seen: set[int]) -> Iterator[Value]:
+def _keys(
+    node: yaml.Node | None, keys: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[Value, bool]]:
+    """Every key in its order, and whether it stands in its mapping for another time.
+
+    What an alias names again is passed over.
+    """
     if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
-            yield from _repeated(item, (*keys, str(position)), seen)
+            yield from _keys(item, (*keys, str(position)), seen)
         return
     names: set[str] = set()
     for key, value in node.value:
         name = str(key.value)
-        if name in names:
-            yield Value((*keys, name), name, key.start_mark.line + 1)
+        yield Value((*keys, name), name, key.start_mark.line + 1), name in names
         names.add(name)
-        yield from _repeated(value, (*keys, name), seen)
-
-
-def _dotted(node: yaml.Node, keys: tuple[str, ...], seen: set[int]) -> Iterator[Value]:
-    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
-        return
-    seen.add(id(node))
-    for item in node.value:
-        key, value = item if isinstance(node, yaml.MappingNode) else (None, item)
-        name = "" if key is None else str(key.value)
-        if key is not None and "." in name:
-            yield Value((*keys, name), name, key.start_mark.line + 1)
-        yield from _dotted(value, (*keys, name), seen)
+        yield from _keys(value, (*keys, name), seen)
 
 
 def _of_text(value: Value) -> Iterator[Value]:

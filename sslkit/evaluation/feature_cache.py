@@ -4,21 +4,19 @@ N images, B in a batch, F feature width, W ranks.
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from sslkit.data.fingerprint import images_in_order
 from sslkit.data.loader import ImageLoader, open_loader
-from sslkit.distributed import gather_objects, rank, world_size
+from sslkit.distributed import on_every_rank, rank, world_size
 from sslkit.evaluation.feature_entry import EntryWriter, read_entry
 from sslkit.evaluation.feature_key import feature_key, key_name
 from sslkit.evaluation.features import Extractor, Features, encode, frozen
-
-_Result = TypeVar("_Result")
 
 
 def cached_features(
@@ -65,7 +63,7 @@ def cached_features(
         key = feature_key(encoder, loader, device)
         return key, (folder / key_name(key)).exists()
 
-    found = _exchange(look_up)[0]
+    found = on_every_rank(look_up)[0]
     assert found is not None  # the first rank has looked
     key, there = found
     entry = folder / key_name(key)
@@ -91,9 +89,9 @@ def _extract(
 
     try:
         with frozen(encoder, device):
-            while found := [parts for parts in _exchange(step) if parts is not None]:
+            while found := [parts for parts in on_every_rank(step) if parts is not None]:
                 waiting = found
-        _exchange(writer.finish if first else lambda: None)
+        on_every_rank(writer.finish if first else lambda: None)
     finally:
         if first:
             writer.drop()
@@ -112,23 +110,3 @@ def _own_batches(loader: Iterable[Any]) -> Iterable[Any]:
         return []
     share = store.subset(torch.cat(own))
     return open_loader(share, batch_size=size, workers=loader.num_workers, persistent=False)
-
-
-def _exchange(work: Callable[[], _Result]) -> list[_Result]:
-    """Do something on every rank and tell all of them what came of it.
-
-    An error on one rank is one on all: none is left waiting for the others.
-    """
-    result: _Result | None = None
-    error: Exception | None = None
-    try:
-        result = work()
-    except Exception as caught:
-        error = caught
-    outcomes = gather_objects((result, None if error is None else str(error)))
-    if error is not None:
-        raise error
-    for other, (_, problem) in enumerate(outcomes):
-        if problem is not None:
-            raise RuntimeError(f"rank {other} of {world_size()} could not go on: {problem}")
-    return [outcome for outcome, _ in outcomes]

@@ -12,8 +12,8 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transforms
 
-from sslkit.data import Batch, CropBatch, ViewBatch, as_batch
-from sslkit.distributed import rank
+from sslkit.data import Batch, ViewBatch
+from sslkit.methods.augmenting import augmented
 from sslkit.methods.branches import through
 from sslkit.methods.channels import check_channels
 from sslkit.methods.class_counts import ClassCounts, mean_cross_entropy
@@ -31,7 +31,6 @@ from sslkit.methods.trained import TrainedEncoder
 from sslkit.methods.worker_crops import AfterCrop, share_crops
 from sslkit.nn.heads import linear_head
 from sslkit.optim import LRScaling, Schedule
-from sslkit.seeding import counter_generator, global_seed
 from sslkit.views import Views, WeakViews
 
 
@@ -158,13 +157,7 @@ class Classifier(SafelyLoaded):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | ViewBatch:
         """Augment a training batch on its device; other batches stay as they are."""
-        generator = counter_generator(global_seed(), rank(), self.batches_drawn)
-        if isinstance(batch, CropBatch) and self.after_crop is not None:
-            return ViewBatch(self.after_crop(batch.crops, generator), batch.label, batch.index)
-        batch = as_batch(batch)
-        if isinstance(batch, ViewBatch) or not self.trainer.training:
-            return batch
-        return ViewBatch(self.views(batch.image, generator), batch.label, batch.index)
+        return augmented(self, batch, training=self.trainer.training)
 
     # --- steps --------------------------------------------------------------------------------
 

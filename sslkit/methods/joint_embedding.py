@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslkit.data import Batch, CropBatch, ViewBatch, as_batch
+from sslkit.data import Batch, ViewBatch
 from sslkit.distributed import rank
+from sslkit.methods.augmenting import augmented
 from sslkit.methods.branches import Momentum, check_views, follow, targets, through
 from sslkit.methods.channels import check_channels
 from sslkit.methods.compilation import compile_networks, networks
@@ -35,7 +36,6 @@ from sslkit.negatives.plugin import Progress
 from sslkit.nn import Encoder, MomentumBranch
 from sslkit.objectives import Objective
 from sslkit.optim import LRScaling, Schedule, parameter_groups
-from sslkit.seeding import counter_generator, global_seed
 from sslkit.views import Views
 
 
@@ -142,13 +142,7 @@ class JointEmbedding(SafelyLoaded):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | ViewBatch:
         """Augment a training batch on its device; other batches stay as they are."""
-        generator = counter_generator(global_seed(), rank(), self.batches_drawn)
-        if isinstance(batch, CropBatch) and self.after_crop is not None:
-            return ViewBatch(self.after_crop(batch.crops, generator), batch.label, batch.index)
-        batch = as_batch(batch)
-        if isinstance(batch, ViewBatch) or not self.trainer.training:
-            return batch
-        return ViewBatch(self.views(batch.image, generator), batch.label, batch.index)
+        return augmented(self, batch, training=self.trainer.training)
 
     # --- steps --------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from sslkit.configs.extends import lineage
 from sslkit.configs.finding import find_recipe
 from sslkit.configs.values import read_nodes, repeated_keys
 from sslkit.fit import build
+from sslkit.printable import printable
 from sslkit.recipe.reading import NO_DATA, Reading, RecipeReader, quiet
 from sslkit.recipe.sanity import card_faults, model_faults, run_faults
 from sslkit.recipe.scale import scale_of
@@ -60,7 +61,7 @@ def check_recipes(recipes: Sequence[str], *, trust: Sequence[str] = ()) -> int:
         print(f"{name}: {_count(len(found), 'fault') if found else 'fine'}", flush=True)
         for fault in found:
             text = textwrap.fill(
-                "".join(c if c.isprintable() else " " for c in " ".join(fault.split())),
+                printable(" ".join(fault.split())),
                 width=96,
                 initial_indent="  - ",
                 subsequent_indent="    ",

@@ -11,6 +11,7 @@ from sslkit import plain_yaml
 from sslkit.card import Card, card_of
 from sslkit.configs.finding import PACK
 from sslkit.finished_run import CONFIG, FinishedRun, read_run
+from sslkit.printable import printable
 from sslkit.recipe.measured import figures_of, is_limited, sizes_of
 from sslkit.recipe.pack_format import (
     COSTS,
@@ -141,7 +142,7 @@ def _dataset(ran: Card | None, evaluation: Mapping[str, Any]) -> str:
         return ran.dataset
     name = portable_record(str((evaluation.get("data") or {}).get("data", "images of its author")))
     sizes = f": {sizes_of(evaluation)}" if evaluation else ""
-    return "".join(c if c.isprintable() else " " for c in f"{name}{sizes}")
+    return printable(f"{name}{sizes}")
 
 
 def _hardware(costs: Mapping[str, Any], environment: Mapping[str, Any]) -> str | None:

@@ -3,6 +3,8 @@
 import textwrap
 from collections.abc import Iterable
 
+from sslkit.printable import printable
+
 _WIDTH = 100
 
 
@@ -17,7 +19,7 @@ def section(title: str, entries: Iterable[tuple[str, str]]) -> str:
     lines = [title]
     for key, text in entries:
         lines += textwrap.wrap(
-            " ".join("".join(c if c.isprintable() else " " for c in text).split()),
+            " ".join(printable(text).split()),
             width=_WIDTH,
             initial_indent=f"  {key:<9} ",
             subsequent_indent=" " * 12,

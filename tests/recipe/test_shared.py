@@ -205,3 +205,10 @@ def test_two_keys_in_one_hide_nothing(text: str) -> None:
 def test_a_merge_smuggles_nothing_in() -> None:
     with pytest.raises(ValueError, match=rf"line {LINES + 1}: << has no place here"):
         read(RECIPE + "<<: {extends: quickstart}\n", alone=True)
+
+
+def test_two_keys_in_one_do_not_hide_behind_an_alias_of_the_card() -> None:
+    text = RECIPE.replace("summary: A test.", "summary: &s {logger.class_path: x}")
+    assert text != RECIPE
+    with pytest.raises(ValueError, match=r"'logger\.class_path' is two keys in one"):
+        read(f"{text}trainer: *s\n")
