@@ -25,9 +25,9 @@ A training step with the settings of `recipes/small/` (batch {setting["batch"]},
 px, a narrow ResNet, channels-last, {setting["precision"]}) beside its encoder's bare forward and
 backward on ready views of the same precision and memory format; for MoCo and BYOL the target
 encoder's forward is part of that (`benchmarks/step.py`). Each part is timed alone, and `sum` is all
-of them over the bare encoder. `end to end` is the time between the steps of a fit with the online
-probe. Milliseconds are medians of {rounds} rounds, in which everything takes turns in one process;
-ratios are medians and ranges of the rounds.
+of them over the bare encoder. `end to end` is a step of a fit with the online probe, over a bare
+run right after it. Milliseconds are medians of {rounds} rounds, in which everything takes turns in
+one process; ratios are medians and ranges of the rounds.
 
 {table(["method", "bare encoder, ms", "sum", "end to end"], _ratios(record))}
 
@@ -50,7 +50,7 @@ def _ratios(record: dict[str, Any]) -> list[list[str]]:
         sums = [
             sum(taken) / bare for *taken, bare in zip(*parts.values(), parts[BARE], strict=True)
         ]
-        whole = [a / b for a, b in zip(record["end_to_end"][name], parts[BARE], strict=True)]
+        whole = record["end_to_end"][name]
         rows.append([name, _ms(parts[BARE]), spread(sums, 3), spread(whole, 3)])
     return rows
 

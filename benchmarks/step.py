@@ -7,17 +7,18 @@ SimCLR, MoCo (also with split batch statistics), BYOL and Barlow Twins with the 
 ``recipes/small/``: 32 px, a narrow ResNet, channels-last. The bare encoder runs forward and
 backward on ready views in that memory format and precision, and for MoCo and BYOL the target's
 encoder runs forward as well. Beside it each other part of a step is timed alone, with what it needs
-ready: the sum of all parts over the bare encoder is one ratio, and the time between the steps of a
-``Trainer.fit`` with the online probe over it is the other ("end to end").
+ready: the sum of all parts over the bare encoder is one ratio. The other ("end to end") is a step
+of a ``Trainer.fit`` with the online probe over a bare run right after it, so that both meet the
+same machine: the median of such pairs.
 
 ``--compile`` times the same step without Lightning, its networks compiled or not. The first
 compiled step takes minutes. ``--loading`` times data and views alone: the steps a second that they
 would allow, for sslkit in one process and for lightly's loader with two workers (needs the extra
 ``benchmarks``). Both are on unless ``--no-compile`` or ``--no-loading`` is given.
 
-All of a round's runs take turns in one process; a ratio is that of a round, and the record ``step``
-has every round's seconds: ``parts`` (method, part), ``end_to_end`` (method), ``compiled`` (method,
-plain or compiled) and ``loading`` (images per second). --quick tries everything once at a small
+All of a round's runs take turns in one process, and the record ``step`` has every round's:
+``parts`` (method, part; seconds), ``end_to_end`` (method; ratios), ``compiled`` (method, plain or
+compiled; seconds) and ``loading`` (images per second). --quick tries everything once at a small
 size and records nothing.
 """
 
@@ -61,24 +62,41 @@ def arrays(count: int) -> ImageArrays:
 
 
 class StepTimes(pl.Callback):
-    """When each training step ended."""
+    """Seconds of each training step, and of the bare encoder that runs after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, bare: Callable[[], Any]) -> None:
         """Nothing yet."""
-        self.ends: list[float] = []
+        self.bare = bare
+        self.begin: float | None = None
+        self.steps: list[float] = []
+        self.bares: list[float] = []
 
     def on_train_batch_end(self, *args: Any) -> None:
-        """Note the time."""
-        self.ends.append(time.perf_counter())
+        """Note the time since the last bare run, and run the next."""
+        end = time.perf_counter()
+        if self.begin is not None:
+            self.steps.append(end - self.begin)
+        self.bare()
+        self.begin = time.perf_counter()
+        if self.steps:
+            self.bares.append(self.begin - end)
 
 
-def end_to_end(name: str, batch: int, precision: str, steps: int) -> float:
-    """Seconds of a step of a fit, data and views and the online probe included."""
-    clock = StepTimes()
+def end_to_end(name: str, batch: int, precision: str, steps: int, bare: Callable[[], Any]) -> float:
+    """A step of a fit, data and views and the online probe included, over a bare encoder beside it.
+
+    Args:
+        name: The method.
+        batch: Images in a step.
+        precision: Lightning's.
+        steps: How many pairs; the ratio is the median of theirs.
+        bare: Runs the encoder.
+    """
+    clock = StepTimes(bare)
     trainer = pl.Trainer(
         accelerator="cpu",
         precision=precision,  # type: ignore[arg-type]
-        max_steps=steps + 2,
+        max_steps=steps + 1,
         callbacks=[OnlineProbe(), clock],  # the clock last
         logger=False,
         enable_checkpointing=False,
@@ -88,8 +106,7 @@ def end_to_end(name: str, batch: int, precision: str, steps: int) -> float:
     )
     data = ImageDataModule(arrays(batch * 4), batch_size=batch, mean=[0.5] * 3, std=[0.25] * 3)
     trainer.fit(step_parts.build(name), data)
-    gaps = [b - a for a, b in zip(clock.ends[1:], clock.ends[2:], strict=False)]
-    return statistics.median(gaps)
+    return statistics.median(a / b for a, b in zip(clock.steps, clock.bares, strict=True))
 
 
 def measure(options: argparse.Namespace) -> tuple[Seconds, dict[str, list[float]]]:
@@ -100,16 +117,16 @@ def measure(options: argparse.Namespace) -> tuple[Seconds, dict[str, list[float]
     for round_ in range(options.rounds + 1):
         for name, step in steps.items():
             found = {part: seconds(run, options.runs) for part, run in step.parts().items()}
-            taken = end_to_end(name, options.batch, options.precision, options.runs + 1)
+            times = 2 * options.runs
+            ratio = end_to_end(name, options.batch, options.precision, times, step.bare)
             if not round_:
                 continue  # what is set up once
-            whole[name].append(taken)
+            whole[name].append(ratio)
             for part, value in found.items():
                 parts[name][part].append(value)
             print(
                 f"round {round_} {name}: bare {found[BARE] * 1e3:.0f} ms, sum of parts "
-                f"{sum(found.values()) / found[BARE]:.3f}x, end to end "
-                f"{taken / found[BARE]:.3f}x",
+                f"{sum(found.values()) / found[BARE]:.3f}x, end to end {ratio:.3f}x",
                 flush=True,
             )
     return parts, whole

@@ -8,11 +8,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from sslkit.distributed import mean_with_grad, world_size
-from sslkit.functional.redundancy import (
-    check_off_diagonal_weight,
-    cross_correlation,
-    redundancy_terms,
-)
+from sslkit.functional.redundancy import check_off_diagonal_weight, redundancy
 from sslkit.objectives.gathered import check_views
 from sslkit.objectives.objective import Objective
 from sslkit.objectives.routes import Routes
@@ -71,8 +67,8 @@ class BarlowTwins(Objective):
         """
         del target, batch
         check_views(online, 2, "online", "BarlowTwins")
-        correlation = cross_correlation(*online, across=mean_with_grad)
-        on_diagonal, off_diagonal = redundancy_terms(correlation)
+        across = mean_with_grad if world_size() > 1 else None
+        on_diagonal, off_diagonal = redundancy(online[0], online[1], across=across)
         loss = on_diagonal + self.off_diagonal_weight * off_diagonal
         if self.grad_scale == "official":
             share = loss / world_size()

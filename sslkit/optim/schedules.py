@@ -39,12 +39,14 @@ class Constant(Schedule):
 
 
 class WarmupCosine(Schedule):
-    """Linear warm-up from 0, then half a cosine down, per step or per epoch.
+    """Linear warm-up, then half a cosine down, per step or per epoch.
 
-    With t the step, T the total and T_w = warmup_epochs · steps_per_epoch: t/T_w for t < T_w, then
-    f + (1-f) · ½(1 + cos(π (t-T_w)/(T-T_w))) with f the final fraction. The first step has factor
-    0, as in the code of SimCLR, BYOL, MoCo v3 and Barlow Twins. A run shorter than its warm-up
-    never leaves it. With ``per_epoch`` the cosine keeps all through an epoch the value of that
+    With t the step, T the total and T_w = warmup_epochs · steps_per_epoch: s + (1-s) · t/T_w for
+    t < T_w, then f + (1-f) · ½(1 + cos(π (t-T_w)/(T-T_w))), with s the start and f the final
+    fraction. By default the first step has factor 0, as in the code of SimCLR, BYOL, MoCo v3 and
+    Barlow Twins: it moves nothing, and where the optimiser has momentum the second step then takes
+    both gradients. In a long warm-up nobody sees that; in one of a few dozen steps a start above 0,
+    such as 1/T_w, may be better. A run shorter than its warm-up never leaves it. With ``per_epoch`` the cosine keeps all through an epoch the value of that
     epoch's first step, as in MoCo v1 and v2; the warm-up stays per step. Loshchilov and Hutter,
     "SGDR", 2017, equation 5, https://arxiv.org/abs/1608.03983; Goyal et al., 2017,
     https://arxiv.org/abs/1706.02677.
@@ -53,6 +55,7 @@ class WarmupCosine(Schedule):
         warmup_epochs: Length of the warm-up in epochs, 0 or more; fractions are allowed.
         final_fraction: f in [0, 1], where the cosine ends; Barlow Twins uses 0.001.
         per_epoch: Move the cosine once an epoch.
+        start_fraction: s in [0, 1], where the warm-up begins.
 
     Raises:
         ValueError: If an argument lies outside its range.
@@ -63,6 +66,7 @@ class WarmupCosine(Schedule):
         warmup_epochs: float = 10.0,
         final_fraction: float = 0.0,
         per_epoch: bool = False,
+        start_fraction: float = 0.0,
     ) -> None:
         if not (math.isfinite(warmup_epochs) and warmup_epochs >= 0):
             raise ValueError(
@@ -74,9 +78,15 @@ class WarmupCosine(Schedule):
                 f"final_fraction must lie between 0 and 1, got {final_fraction}: it is the part of "
                 "the learning rate that is left at the end. Use 0 to end at 0."
             )
+        if not 0 <= start_fraction <= 1:
+            raise ValueError(
+                f"start_fraction must lie between 0 and 1, got {start_fraction}: it is the part of "
+                "the learning rate with which the warm-up begins. Use 0 to begin at 0."
+            )
         self.warmup_epochs = warmup_epochs
         self.final_fraction = final_fraction
         self.per_epoch = per_epoch
+        self.start_fraction = start_fraction
 
     def factor(self, step: int, *, total_steps: int, steps_per_epoch: int) -> float:
         """The factor at a step; the final fraction from ``total_steps`` on.
@@ -101,7 +111,7 @@ class WarmupCosine(Schedule):
             return self.final_fraction
         warmup = self.warmup_epochs * steps_per_epoch
         if step < warmup:
-            return step / warmup
+            return self.start_fraction + (1 - self.start_fraction) * step / warmup
         # A warm-up may end inside an epoch; the cosine does not start before its end.
         since = step // steps_per_epoch * steps_per_epoch if self.per_epoch else step
         progress = max(0, since - warmup) / (total_steps - warmup)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sslkit.functional import barlow_twins, whiten
-from sslkit.functional.redundancy import cross_correlation
+from sslkit.functional.redundancy import redundancy
 
 
 def pair(n: int = 20, d: int = 4) -> tuple[Tensor, Tensor]:
@@ -29,8 +29,9 @@ def test_equals_published_code_in_value_and_gradient(name: str) -> None:
     torch.testing.assert_close(z2.grad, case.outputs["grad_z2"], rtol=1e-10, atol=1e-12)
 
 
-def test_equals_the_double_loop() -> None:
-    z1, z2 = pair(7, 3)
+@pytest.mark.parametrize(("n", "d"), [(7, 3), (3, 7), (2, 4)])
+def test_equals_the_double_loop(n: int, d: int) -> None:
+    z1, z2 = pair(n, d)
 
     def standardised(column: list[float]) -> list[float]:
         mean = sum(column) / len(column)
@@ -39,9 +40,9 @@ def test_equals_the_double_loop() -> None:
 
     first, second = ([standardised(c.tolist()) for c in z.T] for z in (z1, z2))
     expected = 0.0
-    for a in range(3):
-        for b in range(3):
-            c = sum(x * y for x, y in zip(first[a], second[b], strict=True)) / 7
+    for a in range(d):
+        for b in range(d):
+            c = sum(x * y for x, y in zip(first[a], second[b], strict=True)) / n
             expected += (1 - c) ** 2 if a == b else 0.01 * c**2
     loss = barlow_twins(z1, z2, off_diagonal_weight=0.01)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
@@ -59,9 +60,19 @@ def test_invariances() -> None:
     assert not torch.isclose(barlow_twins(z1[order], z2), reference, rtol=1e-2)
 
 
-def test_exchanging_the_views_transposes_their_correlation() -> None:
-    z1, z2 = pair()
-    torch.testing.assert_close(cross_correlation(z2, z1), cross_correlation(z1, z2).T)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_small_batch_equals_the_correlation_matrix_in_value_and_gradient(
+    dtype: torch.dtype,
+) -> None:
+    given = [z.to(dtype).requires_grad_() for z in pair(8, 64)]
+    whole = [z.detach().clone().requires_grad_() for z in given]
+    terms = redundancy(given[0], given[1])
+    expected = redundancy(whole[0], whole[1], across=lambda mean: mean)
+    torch.testing.assert_close(terms, expected)
+    for found in (terms, expected):
+        (found[0] + 0.1 * found[1]).backward()
+    for few, all_ in zip(given, whole, strict=True):
+        torch.testing.assert_close(few.grad, all_.grad)
 
 
 def test_extremes() -> None:

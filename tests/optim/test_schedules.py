@@ -87,6 +87,17 @@ def test_warmup_then_half_a_cosine() -> None:
     assert factors[20:] == sorted(factors[20:], reverse=True)
 
 
+def test_a_warm_up_may_begin_above_0() -> None:
+    schedule = WarmupCosine(warmup_epochs=1, start_fraction=0.2)
+    found = [schedule.factor(step, total_steps=16, steps_per_epoch=4) for step in range(5)]
+    assert found == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0], rel=1e-12)
+    same = WarmupCosine(warmup_epochs=1)
+    after = range(4, 17)
+    assert [schedule.factor(t, total_steps=16, steps_per_epoch=4) for t in after] == [
+        same.factor(t, total_steps=16, steps_per_epoch=4) for t in after
+    ]
+
+
 def test_without_warmup_it_starts_at_the_top() -> None:
     assert curve(WarmupCosine(warmup_epochs=0), 10, 5)[0] == 1
 
@@ -176,6 +187,12 @@ def test_scaling_rules() -> None:
 def test_warmup_is_checked(warmup_epochs: float) -> None:
     with pytest.raises(ValueError, match=f"warmup_epochs .* got {warmup_epochs}"):
         WarmupCosine(warmup_epochs=warmup_epochs)
+
+
+@pytest.mark.parametrize("start_fraction", [-0.1, 1.1, math.nan])
+def test_start_fraction_is_checked(start_fraction: float) -> None:
+    with pytest.raises(ValueError, match=f"start_fraction .* got {start_fraction}"):
+        WarmupCosine(start_fraction=start_fraction)
 
 
 @pytest.mark.parametrize("final_fraction", [-0.1, 1.1, math.nan])
