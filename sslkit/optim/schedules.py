@@ -46,10 +46,10 @@ class WarmupCosine(Schedule):
     fraction. By default the first step has factor 0, as in the code of SimCLR, BYOL, MoCo v3 and
     Barlow Twins: it moves nothing, and where the optimiser has momentum the second step then takes
     both gradients. In a long warm-up nobody sees that; in one of a few dozen steps a start above 0,
-    such as 1/T_w, may be better. A run shorter than its warm-up never leaves it. With ``per_epoch`` the cosine keeps all through an epoch the value of that
-    epoch's first step, as in MoCo v1 and v2; the warm-up stays per step. Loshchilov and Hutter,
-    "SGDR", 2017, equation 5, https://arxiv.org/abs/1608.03983; Goyal et al., 2017,
-    https://arxiv.org/abs/1706.02677.
+    such as 1/T_w, may be better. A run shorter than its warm-up never leaves it. With ``per_epoch``
+    the cosine keeps all through an epoch the value of that epoch's first step, as in MoCo v1 and
+    v2; the warm-up stays per step. Loshchilov and Hutter, "SGDR", 2017, equation 5,
+    https://arxiv.org/abs/1608.03983; Goyal et al., 2017, https://arxiv.org/abs/1706.02677.
 
     Args:
         warmup_epochs: Length of the warm-up in epochs, 0 or more; fractions are allowed.

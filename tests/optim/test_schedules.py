@@ -239,7 +239,15 @@ def test_scaling_is_checked() -> None:
 @pytest.mark.parametrize(
     ("schedule", "arguments"),
     [
-        (WarmupCosine, {"warmup_epochs": 1, "final_fraction": 0.001, "per_epoch": True}),
+        (
+            WarmupCosine,
+            {
+                "warmup_epochs": 1,
+                "final_fraction": 0.001,
+                "per_epoch": True,
+                "start_fraction": 0.1,
+            },
+        ),
         (MultiStep, {"milestones": (-50, -25), "gamma": 0.2, "warmup_steps": 500}),
     ],
 )
