@@ -22,6 +22,7 @@ import results_startup
 import results_step
 import results_streaming
 import results_views
+import results_warmup
 import score_curves
 
 HERE = Path(__file__).parent
@@ -44,6 +45,7 @@ def results() -> str:
         results_methods.batch_section(),
         results_views.quality_section(),
         results_decay.section(),
+        results_warmup.section(),
         results_plugins.section(),
         results_negatives.section(),
         results_evaluation.section(),
