@@ -35,6 +35,8 @@ What a class takes:
   sslkit fit --model.help sslkit.methods.SimCLR
 """
 
+CHECKPOINT = "a checkpoint, the folder of a run, or an added recipe with its encoder (user/NAME)"
+
 
 class Parser(argparse.ArgumentParser):
     """Raises instead of printing its usage and leaving."""
@@ -96,7 +98,7 @@ def embed_parser() -> Parser:
         "split, index, path (of images in folders), features and label (where there are any).",
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
         "--data",
         help="images: a folder, a .npz, `quickstart`, or a YAML file with a data: section "
@@ -125,11 +127,11 @@ def export_parser() -> Parser:
     parser = Parser(
         prog="sslkit export",
         description="Write a checkpoint's backbone for another library. It is read back with that "
-        "library and compared on real images first. The card beside it has the run's config.yaml "
-        "as it is, paths included.",
+        "library and compared on real images first. The card beside it has the run's recipe, with "
+        "names in place of the paths on your machine.",
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
         "--to",
         required=True,
