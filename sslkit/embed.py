@@ -13,6 +13,7 @@ from sslkit.evaluation import Features, cached_features
 from sslkit.evaluation.feature_file import check_feature_file, write_features
 from sslkit.nn import load_encoder
 from sslkit.origin import find_origin
+from sslkit.whole_file import check_free
 
 
 def embed(options: argparse.Namespace) -> int:
@@ -26,10 +27,11 @@ def embed(options: argparse.Namespace) -> int:
 
     Raises:
         FileNotFoundError: If there is no such checkpoint or data.
-        OSError: If a file cannot be written.
+        OSError: If a file cannot be written, or is there and may not be replaced.
         ValueError: If the data cannot be used, or the file's name has another ending.
     """
     check_feature_file(options.out)
+    check_free(options.out, overwrite=options.overwrite)
     origin = find_origin(options.checkpoint)
     encoder = load_encoder(origin.checkpoint)
     data = open_data(options, origin.config, encoder)

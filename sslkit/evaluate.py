@@ -196,7 +196,10 @@ def open_data(options: argparse.Namespace, own: Path, encoder: Encoder) -> Image
         parsed = parser.parse_object({"data": section | {"batch_size": options.batch_size}})
     except ArgumentError as error:
         raise readable(error, parser.get_defaults().keys()) from error
-    return parser.instantiate(parsed)["data"]
+    try:
+        return parser.instantiate(parsed)["data"]
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise readable(error, (), parsed) from error
 
 
 def _show(report: Report, folder: Path) -> None:
