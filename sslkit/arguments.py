@@ -35,6 +35,8 @@ What a class takes:
   sslkit fit --model.help sslkit.methods.SimCLR
 """
 
+CHECKPOINT = "a checkpoint, the folder of a run, or an added recipe with its encoder (user/NAME)"
+
 
 class Parser(argparse.ArgumentParser):
     """Raises instead of printing its usage and leaving."""
@@ -96,7 +98,7 @@ def embed_parser() -> Parser:
         "split, index, path (of images in folders), features and label (where there are any).",
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
         "--data",
         help="images: a folder, a .npz, `quickstart`, or a YAML file with a data: section "
@@ -108,6 +110,7 @@ def embed_parser() -> Parser:
         metavar="FILE",
         help="the file, .npz or .parquet (features.npz)",
     )
+    _add_overwrite(parser)
     parser.add_argument(
         "--split", choices=("train", "val", "test"), help="that split only (default: all)"
     )
@@ -125,11 +128,11 @@ def export_parser() -> Parser:
     parser = Parser(
         prog="sslkit export",
         description="Write a checkpoint's backbone for another library. It is read back with that "
-        "library and compared on real images first. The card beside it has the run's config.yaml "
-        "as it is, paths included.",
+        "library and compared on real images first. The card beside it has the run's recipe, with "
+        "names in place of the paths on your machine.",
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
         "--to",
         required=True,
@@ -206,30 +209,9 @@ def scores_parser() -> Parser:
         metavar="FILE",
         help="the picture, .png, .pdf or .svg (scores.png)",
     )
+    _add_overwrite(parser)
     return parser
 
 
-def views_parser() -> Parser:
-    """The options of ``sslkit views``."""
-    parser = Parser(
-        prog="sslkit views",
-        description="Draw some of a recipe's training images beside their views, with what was "
-        "drawn for each, so that you see what the network sees.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--recipe", required=True, metavar="NAME_OR_FILE", help="whose views, and whose images"
-    )
-    parser.add_argument(
-        "--data", metavar="PATH", help="images in place of the recipe's: a folder or a .npz"
-    )
-    parser.add_argument("--images", type=int, default=6, help="how many images (6)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
-    parser.add_argument(
-        "--out",
-        default="views.png",
-        metavar="FILE",
-        help="the picture, .png, .pdf or .svg (views.png)",
-    )
-    parser.add_argument("--trust", action="append", default=[], help="a module it may name")
-    return parser
+def _add_overwrite(parser: Parser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace --out if it is there")

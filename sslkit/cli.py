@@ -3,10 +3,9 @@
 import argparse
 import os
 import shlex
-import shutil
 import sys
-import textwrap
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,16 +20,16 @@ from sslkit.arguments import (
     resolve_configs,
     scores_parser,
     take_trusted,
-    views_parser,
 )
 from sslkit.configs.extends import merge_extended
 from sslkit.configs.finding import list_recipes, user_recipes
 from sslkit.evaluate_arguments import evaluate_parser
-from sslkit.printable import printable
+from sslkit.paragraph import paragraph, warn_in_words
 from sslkit.recipe.copying import copy_recipe
 from sslkit.recipe.listing import print_recipes, recipe_rows
 from sslkit.recipe.options import ACTIONS, recipe_parser
 from sslkit.recipe.schema import schema_text
+from sslkit.views_arguments import views_options
 
 _DESCRIPTION = """\
 Self-supervised vision pretraining: from a folder of images to a trusted score.
@@ -64,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    own_form = warnings.formatwarning
     try:
         return _dispatch(arguments)
     except KeyboardInterrupt:
@@ -77,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(_paragraph(error), file=sys.stderr)
         return 1
+    finally:
+        warnings.formatwarning = own_form
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -118,6 +120,7 @@ def _fit(arguments: list[str]) -> int:
     _trust(trusted)
     from sslkit.fit import fit  # torch and Lightning, once the arguments are worth it
 
+    warn_in_words()
     return fit(arguments)
 
 
@@ -126,6 +129,7 @@ def _evaluate(arguments: list[str]) -> int:
     _trust(options.trust)
     from sslkit.evaluate import evaluate
 
+    warn_in_words()
     return evaluate(options)
 
 
@@ -134,6 +138,7 @@ def _embed(arguments: list[str]) -> int:
     _trust(options.trust)
     from sslkit.embed import embed
 
+    warn_in_words()
     return embed(options)
 
 
@@ -141,6 +146,7 @@ def _export(arguments: list[str]) -> int:
     options = export_parser().parse_args(arguments)
     from sslkit.export import export  # torch and timm
 
+    warn_in_words()
     return export(options)
 
 
@@ -152,10 +158,11 @@ def _scores(arguments: list[str]) -> int:
 
 
 def _views(arguments: list[str]) -> int:
-    options = views_parser().parse_args(arguments)
+    options = views_options(arguments)
     _trust(options.trust)
     from sslkit.show_views import show_views  # torch, Lightning and matplotlib
 
+    warn_in_words()
     return show_views(options)
 
 
@@ -190,6 +197,7 @@ def _recipe(arguments: list[str]) -> int:
     from sslkit.recipe.comparing import compare_recipes
     from sslkit.recipe.showing import show_recipe
 
+    warn_in_words()
     if options.action == "check":
         return check_recipes(options.recipes, trust=options.trust)
     if options.action == "show":
@@ -245,16 +253,11 @@ def _trust(modules: Sequence[str]) -> None:
 
 def _paragraph(error: Exception) -> str:
     """One readable paragraph: what is wrong and what to do, wrapped to the terminal."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    # What a file says must not reach the terminal as a command to it.
-    text = printable(text, "\N{REPLACEMENT CHARACTER}")
+    text = str(error).strip() or type(error).__name__
     if not isinstance(error, (ValueError, OSError, FloatingPointError, TypeError)):
         # Not one of the errors that we raise for bad input: say what it is and where to look.
         text = f"{type(error).__name__}: {text} (run again with --debug for the traceback)"
-    width = max(40, min(100, shutil.get_terminal_size().columns))
-    return textwrap.fill(
-        f"sslkit: error: {text}", width=width, break_long_words=False, break_on_hyphens=False
-    )
+    return paragraph("error", text)
 
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {

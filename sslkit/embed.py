@@ -1,7 +1,6 @@
 """``sslkit embed``: a checkpoint's features of images in one file, for other tools."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,12 @@ import torch
 
 from sslkit._version import __version__
 from sslkit.data import ImageDataModule
-from sslkit.evaluate import find_checkpoint, open_data
+from sslkit.evaluate import open_data
 from sslkit.evaluation import Features, cached_features
 from sslkit.evaluation.feature_file import check_feature_file, write_features
 from sslkit.nn import load_encoder
-from sslkit.run_folder import run_of
+from sslkit.origin import find_origin
+from sslkit.whole_file import check_free
 
 
 def embed(options: argparse.Namespace) -> int:
@@ -27,26 +27,27 @@ def embed(options: argparse.Namespace) -> int:
 
     Raises:
         FileNotFoundError: If there is no such checkpoint or data.
-        OSError: If a file cannot be written.
+        OSError: If a file cannot be written, or is there and may not be replaced.
         ValueError: If the data cannot be used, or the file's name has another ending.
     """
     check_feature_file(options.out)
-    checkpoint = find_checkpoint(Path(options.checkpoint))
-    encoder = load_encoder(checkpoint)
-    data = open_data(options, run_of(checkpoint), encoder)
+    check_free(options.out, overwrite=options.overwrite)
+    origin = find_origin(options.checkpoint)
+    encoder = load_encoder(origin.checkpoint)
+    data = open_data(options, origin.config, encoder)
     data.setup("test")
     splits: list[Any] = [options.split] if options.split else list(data.splits())
     found = {
         split: cached_features(
             encoder,
             data.eval_dataloader(split),
-            folder=options.cache or run_of(checkpoint) / "features",
+            folder=options.cache or origin.folder / "features",
             device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
         )
         for split in splits
     }
     about = {
-        "checkpoint": str(checkpoint),
+        "checkpoint": str(origin.checkpoint),
         "encoder": encoder.name,
         "data": data.description,
         "classes": data.classes,

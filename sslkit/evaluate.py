@@ -22,6 +22,7 @@ from sslkit.evaluation.plan import PLANS
 from sslkit.evaluation.protocol_text import BEST
 from sslkit.evaluation.scoring import evaluate_on, splits_to_score
 from sslkit.nn import Encoder, load_encoder
+from sslkit.origin import Origin, find_origin
 from sslkit.run_evaluation import FILE
 from sslkit.run_folder import LastCheckpoint, run_of
 
@@ -40,21 +41,20 @@ def evaluate(options: argparse.Namespace) -> int:
         ValueError: If the data has no labels or does not fit, or an option is out of its range.
     """
     plan = _plan(options)
-    checkpoint = find_checkpoint(Path(options.checkpoint))
-    encoder = load_encoder(checkpoint)
-    run = run_of(checkpoint)
-    folder = Path(options.out) if options.out else _folder(options, checkpoint, run)
+    origin = find_origin(options.checkpoint)
+    encoder = load_encoder(origin.checkpoint)
+    folder = Path(options.out) if options.out else _folder(options, origin)
     pictures = options.pictures or (folder / "pictures" if plan.details else None)
     found = evaluate_on(
         encoder,
-        open_data(options, run, encoder),
-        name=str(checkpoint),
+        open_data(options, origin.config, encoder),
+        name=str(origin.checkpoint),
         seed=options.seed,
         device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
         limits=(options.train_images, options.test_images),
         plan=plan,
-        best=_best(checkpoint),
-        cache=None if options.no_cache else options.cache or run / "features",
+        best=_best(origin.checkpoint),
+        cache=None if options.no_cache else options.cache or origin.folder / "features",
         keep=pictures is not None,
     )
     _show(found.report, folder)
@@ -64,18 +64,19 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _folder(options: argparse.Namespace, checkpoint: Path, run: Path) -> Path:
+def _folder(options: argparse.Namespace, origin: Origin) -> Path:
     """Where a report goes: to the run's own only what a run's own is, so that this stays.
 
     That is of its last checkpoint, its own data, all images, and not of what a classifier learned.
     """
     parts = [] if options.data is None else [Path(options.data).stem]
-    parts += [] if checkpoint.name == "last.ckpt" else [checkpoint.stem]
+    own = not origin.in_run or origin.checkpoint.name == "last.ckpt"
+    parts += [] if own else [origin.checkpoint.stem]
     limits = {"train": options.train_images, "test": options.test_images}
     parts += [f"{limit}_{name}" for name, limit in limits.items() if limit is not None]
-    if not parts and _is_of_a_classifier(run / FILE):
+    if not parts and _is_of_a_classifier(origin.folder / FILE):
         parts = ["frozen_features"]
-    return run / "-".join(["evaluation", *parts]) if parts else run
+    return origin.folder / "-".join(["evaluation", *parts]) if parts else origin.folder
 
 
 def _is_of_a_classifier(report: Path) -> bool:
@@ -152,29 +153,14 @@ def _best(checkpoint: Path) -> dict[str, Encoder]:
     }
 
 
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means: itself, or the last one of a run's folder.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    candidates = [path, path / "last.ckpt", path / "checkpoints" / "last.ckpt"]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(
-        f"there is no checkpoint at {path}: give the file (.../checkpoints/last.ckpt) or the run's "
-        "folder (runs/quickstart/version_0)."
-    )
-
-
-def open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> ImageDataModule:
+def open_data(options: argparse.Namespace, own: Path, encoder: Encoder) -> ImageDataModule:
     """The images that a command is to read.
 
     Args:
         options: With ``data``, ``batch_size`` and ``trust`` as in the parsers of
             `sslkit.arguments`.
-        run: The folder of the run, whose data are read where ``data`` names none.
+        own: The config that the encoder was trained by, whose data are read where ``data`` names
+            none; it need not be there.
         encoder: Its channels and size are those of the images.
 
     Raises:
@@ -189,7 +175,7 @@ def open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> Image
             channels=encoder.in_channels,
             image_size=encoder.image_size,
         )
-    config = Path(given) if given is not None else run / "config.yaml"
+    config = Path(given) if given is not None else own
     if not config.is_file():
         raise FileNotFoundError(
             f"data: there is no {config} that says what to evaluate on: give --data with a folder "
@@ -198,6 +184,11 @@ def open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> Image
     section = merged_config(config).get("data")
     if not isinstance(section, dict):
         raise ValueError(f"data: {config} has no data: section.")
+    if section.get("source") is None:
+        raise ValueError(
+            f"data: {config} leaves its images to you: give --data with a folder of labelled "
+            "images that has train/ and test/, a .npz file, or `quickstart`."
+        )
     check_imports(section, trust=options.trust, where=str(config), keys=("data",))
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_class_arguments(ImageDataModule, "data")
@@ -205,7 +196,10 @@ def open_data(options: argparse.Namespace, run: Path, encoder: Encoder) -> Image
         parsed = parser.parse_object({"data": section | {"batch_size": options.batch_size}})
     except ArgumentError as error:
         raise readable(error, parser.get_defaults().keys()) from error
-    return parser.instantiate(parsed)["data"]
+    try:
+        return parser.instantiate(parsed)["data"]
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise readable(error, (), parsed) from error
 
 
 def _show(report: Report, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from sslkit.arguments import Parser
+from sslkit.arguments import CHECKPOINT, Parser
 
 
 def evaluate_parser() -> Parser:
@@ -16,7 +16,7 @@ def evaluate_parser() -> Parser:
         "calibration, figures of the features, raw pixels, and pictures.",
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", help="a checkpoint, or the folder of a run")
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
         "--data",
         help="labelled images: a folder with train/ and test/, a .npz, `quickstart`, or a YAML "

@@ -3,14 +3,17 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-from sslkit.evaluate import find_checkpoint
+import yaml
+
+from sslkit import plain_yaml
+from sslkit.card import Card, card_of
 from sslkit.interchange import RunFacts, Target, export_encoder, model_card, open_target
-from sslkit.nn import Encoder, load_encoder, read_checkpoint
-from sslkit.nn.checkpoint import RECORD
+from sslkit.nn import Encoder
+from sslkit.nn.trained_file import TrainedFile, read_trained
+from sslkit.origin import Origin, find_origin
+from sslkit.recipe.portable import portable_config, portable_record
 from sslkit.run_evaluation import current_evaluation
-from sslkit.run_folder import run_of
 
 
 def export(options: argparse.Namespace) -> int:
@@ -27,9 +30,9 @@ def export(options: argparse.Namespace) -> int:
         ValueError: If it cannot be exported so, or the other library gives other features.
     """
     target = open_target(options.to)
-    checkpoint = find_checkpoint(Path(options.checkpoint))
-    encoder, out = load_encoder(checkpoint), Path(options.out)
-    facts = _facts(checkpoint)
+    origin = find_origin(options.checkpoint)
+    trained, out = read_trained(origin.checkpoint), Path(options.out)
+    encoder, facts = trained.encoder, _facts(trained, origin)
     differences: list[float] = []
 
     def card(difference: float) -> str:
@@ -49,17 +52,30 @@ def _summary(encoder: Encoder, target: Target, difference: float, written: list[
     )
 
 
-def _facts(checkpoint: Path) -> RunFacts:
-    record: dict[str, Any] = read_checkpoint(checkpoint)[RECORD]
-    run = run_of(checkpoint)
-    config = run / "config.yaml"
-    method, version = record.get("method"), record.get("version")
+def _facts(trained: TrainedFile, origin: Origin) -> RunFacts:
+    """What may be told of the run: nothing in it says where on this machine anything was."""
+    card, recipe = _recipe(origin.config) if origin.config.is_file() else (None, None)
+    evaluation = current_evaluation(origin.checkpoint, origin.folder, what="card")
     return RunFacts(
-        method=method if isinstance(method, str) else None,
-        version=version if isinstance(version, str) else None,
-        recipe=config.read_text(encoding="utf-8") if config.is_file() else None,
-        evaluation=current_evaluation(checkpoint, run, what="card"),
+        method=trained.method or (card.method if card else None),
+        version=trained.version or (card.sslkit if card else None),
+        recipe=recipe,
+        evaluation=None if evaluation is None else portable_record(evaluation),
     )
+
+
+def _recipe(file: Path) -> tuple[Card | None, str]:
+    """The card of a config, and its text as a recipe for others."""
+    try:
+        config = plain_yaml.load(file.read_text(encoding="utf-8"))
+    except (plain_yaml.Unbounded, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no config that a run wrote: {error}") from error
+    card = card_of(config, str(file))
+    content, told = portable_config(config)
+    if card is not None:
+        content = {"recipe": portable_record(card.plain()), **content}
+    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return card, "".join(f"# {sentence}.\n" for sentence in told) + body
 
 
 def _files(facts: RunFacts) -> dict[str, str]:

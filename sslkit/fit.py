@@ -19,6 +19,7 @@ from sslkit.configs.parse_errors import located, readable
 from sslkit.data import ImageDataModule
 from sslkit.evaluate import score_run
 from sslkit.methods.classifier import Classifier
+from sslkit.methods.trained import check_start
 from sslkit.nn import read_checkpoint
 from sslkit.progress import EpochLines, ProgressBar
 from sslkit.run_card import honest_config
@@ -155,6 +156,7 @@ class FitCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; an error of theirs comes through in its own words."""
+        check_start(self.config["model"])  # building the data may be a long download
         self.config_init = build(self.parser, self.config)
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]

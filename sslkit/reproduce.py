@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
-from sslkit.card import load_card
+from sslkit.card import Card, load_card
 from sslkit.configs.finding import PACK, find_recipe
-from sslkit.finished_run import EVALUATION
+from sslkit.finished_run import CONFIG, EVALUATION
 from sslkit.recipe.adding import read_sent
 from sslkit.recipe.pack_format import ENVIRONMENT, json_mapping
 from sslkit.verdict import compared
@@ -46,7 +46,8 @@ def reproduce(options: argparse.Namespace) -> int:
     if code:
         print(
             f"The run ended with exit code {code}, so there is nothing to compare. Images of yours "
-            "are given with --data, other options after --."
+            "are given with --data, other options of fit after --, such as "
+            "-- --model.checkpoint FILE."
         )
         return code
     evaluation = _new_evaluation(out, before)
@@ -58,6 +59,7 @@ def reproduce(options: argparse.Namespace) -> int:
         there=promised,
         here=_environment(evaluation.parent / ENVIRONMENT),
         options=_given(options),
+        changed=_changed(card, evaluation.parent / CONFIG),
     )
     Console().print(verdict.table())
     with whole_file(out / FILE) as unfinished:
@@ -114,6 +116,12 @@ def _new_evaluation(out: Path, before: dict[Path, int]) -> Path:
             "a checkpoint, and the folder to itself. See what the run says above."
         )
     return new[0]
+
+
+def _changed(card: Card, config: Path) -> list[str]:
+    """Settings that the run's own card says were changed, and the recipe's does not."""
+    ran = load_card(config) if config.is_file() else None
+    return [] if ran is None else [key for key in ran.changed if key not in card.changed]
 
 
 def _environment(file: Path) -> dict[str, Any]:

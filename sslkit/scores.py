@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sslkit.figures import Curves, read_curves, score_figure, write_figure
 from sslkit.run_names import has_any, run_names
+from sslkit.whole_file import check_free
 
 _FILE = "scores.csv"
 
@@ -19,9 +20,11 @@ def draw_scores(options: argparse.Namespace) -> int:
         The exit code.
 
     Raises:
+        FileExistsError: If the picture is there and may not be replaced.
         FileNotFoundError: If there is no such run.
         ValueError: If a run has no recorded scores, or the picture's name has another ending.
     """
+    check_free(options.out, overwrite=options.overwrite)
     paths = [Path(run) for run in dict.fromkeys(options.runs)]
     files = [_recorded(path) for path in paths]
     runs = dict(zip(run_names(files), map(_read, files), strict=True))

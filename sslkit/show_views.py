@@ -23,7 +23,7 @@ def show_views(options: argparse.Namespace) -> int:
     """Draw the grid.
 
     Args:
-        options: Of `sslkit.arguments.views_parser`.
+        options: Of `sslkit.views_arguments.views_options`.
 
     Returns:
         The exit code.
@@ -41,7 +41,7 @@ def show_views(options: argparse.Namespace) -> int:
             f"--out is {options.out}: let the picture's name end in {', '.join(FORMATS)}."
         )
     reader = RecipeReader(trust=options.trust)
-    reading = reader.read(options.recipe)
+    reading = reader.read(options.recipe, options.overrides)
     views = recipe_views(reader, reading)
     images = _images(reading, options.data, options.images)
     draws = views.draw(len(images), torch.Generator().manual_seed(options.seed))

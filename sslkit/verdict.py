@@ -16,6 +16,9 @@ SCHEMA = 1
 Outcome = Literal["within", "below", "no tolerance", "not measured", "other images"]
 # How many images a protocol says that it reads: "10,240 training", "20 validation".
 _COUNT = re.compile(r"(\d[\d,]*) (\w+)(?= images\b| and \d)")
+# What a protocol begins with that is of the same images as the one before it on the card.
+_REFERS = "the same features"
+_NAMED = 8  # settings that a sentence lists
 # Exit codes of `sslkit reproduce`; 1 is an error and 2 is for a command that is not understood.
 _CODES = {"reproduced": 0, "not reproduced": 3, "nothing to compare with": 4}
 
@@ -63,6 +66,7 @@ class Verdict:
         there: Environment in which the card's figures were measured; empty where not known.
         here: That of the run.
         options: Of the run, beside the recipe.
+        changed: Settings in which the run differs from the recipe.
     """
 
     recipe: str
@@ -72,6 +76,7 @@ class Verdict:
     there: Mapping[str, Any]
     here: Mapping[str, Any]
     options: Sequence[str] = ()
+    changed: Sequence[str] = ()
 
     @property
     def word(self) -> str:
@@ -88,13 +93,23 @@ class Verdict:
 
     def sentence(self) -> str:
         """The verdict in words."""
+        if not self.changed:
+            return self._outcome()
+        more = len(self.changed) - _NAMED
+        others = ", ".join(self.changed[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return f"{self._outcome()} The run had other settings than the recipe: {others}."
+
+    def _outcome(self) -> str:
         if self.word == "reproduced":
             return "Reproduced: every figure that can be compared is within the card's tolerance."
         if self.word == "not reproduced":
             below = [figure.metric for figure in self.figures if figure.outcome == "below"]
             return f"Not reproduced: {', '.join(below)} below the card's tolerance."
         if not self.card.expected:
-            return f"Nothing to compare with: the card ({self.card.status}) has no figures."
+            return (
+                f"No figures to compare with: the card ({self.card.status}) has none, so this run "
+                "says what it gave and not whether that is right."
+            )
         return (
             f"Nothing to compare with: no figure of the card ({self.card.status}) has a tolerance "
             "and is measured by this evaluation, on as many images."
@@ -108,6 +123,7 @@ class Verdict:
             "verdict": self.word,
             "run": self.run,
             "options": [*self.options],
+            "changed": [*self.changed],
             "figures": [{**asdict(f), "difference": f.difference} for f in self.figures],
             "card": self.card.plain(),
             "environment": {"expected": dict(self.there), "measured": dict(self.here)},
@@ -144,6 +160,7 @@ def compared(
     there: Mapping[str, Any],
     here: Mapping[str, Any],
     options: Sequence[str] = (),
+    changed: Sequence[str] = (),
 ) -> Verdict:
     """Compare a run's evaluation with a card.
 
@@ -155,26 +172,41 @@ def compared(
         there: Environment of the card's figures.
         here: Environment of the run.
         options: Of the run, beside the recipe.
+        changed: Settings in which the run differs from the recipe.
 
     Raises:
         ValueError: If the evaluation is not one.
     """
     measured = {figure.metric: figure for figure in figures_of(evaluation)}
-    figures = [_compare(figure, measured.get(figure.metric)) for figure in card.expected]
+    figures = [
+        _compare(figure, measured.get(figure.metric), images)
+        for figure, images in zip(card.expected, _images(card.expected), strict=True)
+    ]
     promised = {figure.metric for figure in card.expected}
     figures += [
         Compared(f.metric, None, None, f.value, "no tolerance", None, f.protocol)
         for f in measured.values()
         if f.metric not in promised
     ]
-    return Verdict(recipe, card, run, tuple(figures), there, here, options)
+    return Verdict(recipe, card, run, tuple(figures), there, here, options, changed)
 
 
-def _compare(expected: Figure, found: Figure | None) -> Compared:
+def _images(figures: Sequence[Figure]) -> list[str]:
+    """The protocol that says which images each figure is of: its own, or the one it refers to."""
+    texts: list[str] = []
+    for figure in figures:
+        refers = (
+            bool(texts) and figure.protocol.startswith(_REFERS) and not _counts(figure.protocol)
+        )
+        texts.append(texts[-1] if refers else figure.protocol)
+    return texts
+
+
+def _compare(expected: Figure, found: Figure | None, images: str) -> Compared:
     outcome: Outcome
     if found is None:
         outcome = "not measured"
-    elif not _same_images(expected.protocol, found.protocol):
+    elif not _same_images(images, found.protocol):
         outcome = "other images"
     elif expected.tolerance is None:
         outcome = "no tolerance"
@@ -195,14 +227,15 @@ def _compare(expected: Figure, found: Figure | None) -> Compared:
 
 def _same_images(expected: str, found: str) -> bool:
     """Whether two protocols read as many images of each split, as far as both say it."""
-    here, there = (
-        {split: int(count.replace(",", "")) for count, split in _COUNT.findall(text)}
-        for text in (expected, found)
-    )
+    here, there = _counts(expected), _counts(found)
     scored = [{*counts} - {"training"} for counts in (here, there)]
     if all(scored) and scored[0] != scored[1]:
         return False
     return all(there[split] == count for split, count in here.items() if split in there)
+
+
+def _counts(protocol: str) -> dict[str, int]:
+    return {split: int(count.replace(",", "")) for count, split in _COUNT.findall(protocol)}
 
 
 def _percent(value: float | None) -> str:

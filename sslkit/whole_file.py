@@ -6,6 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_free(path: Path | str, *, overwrite: bool) -> None:
+    """Refuse to replace a file that nobody said may go; to be asked before anything is computed.
+
+    Args:
+        path: What ``--out`` names.
+        overwrite: Whether ``--overwrite`` was given.
+
+    Raises:
+        FileExistsError: If it is there and may not be replaced.
+    """
+    if Path(path).exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} is there already and is not overwritten: give another --out, or --overwrite."
+        )
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Write a file beside its place; it takes the place when the block ends without an error.

@@ -97,6 +97,16 @@ def test_images_without_labels_have_none(run):
         assert set(found) == {"split", "index", "path", "features", "about"}
 
 
+def test_an_earlier_file_is_not_replaced_unasked(run, capsys):
+    Path("features.npz").write_text("mine")
+    save_images("flat", ["x.png", "y.png"])
+    shown = fails(capsys, "run", "--data", "flat")
+    assert "features.npz is there already and is not overwritten" in shown
+    assert Path("features.npz").read_text() == "mine" and not Path("run/features").exists()
+    assert embed("run", "--data", "flat", "--overwrite") == 0
+    assert np.load("features.npz")["features"].shape == (2, 4)
+
+
 def test_a_table_for_other_tools(run):
     parquet = pytest.importorskip("pyarrow.parquet")
     save_images("flat", ["x.png", "y.png"])

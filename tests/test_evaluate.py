@@ -7,8 +7,9 @@ import yaml
 
 from sslkit.cli import main
 from sslkit.data import ImageDataModule
-from sslkit.evaluate import _folder, find_checkpoint, score
+from sslkit.evaluate import _folder, score
 from sslkit.nn import Encoder
+from sslkit.origin import find_origin
 
 
 def encoder():
@@ -24,15 +25,6 @@ def arrays(path, **parts):
         content[f"y_{split}"] = np.arange(count) % 3
     np.savez(path, **content)
     return str(path)
-
-
-def test_a_checkpoint_is_found_from_its_run(tmp_path):
-    path = tmp_path / "checkpoints" / "last.ckpt"
-    path.parent.mkdir()
-    path.touch()
-    assert [find_checkpoint(p) for p in (tmp_path, path.parent, path)] == [path] * 3
-    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
-        find_checkpoint(tmp_path / "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +95,13 @@ def test_data_may_be_named_in_a_yaml_file(tmp_path, monkeypatch, capsys):
 
 
 def test_a_runs_own_report_is_only_that_of_its_last_checkpoint_and_all_images(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("last", "best"):
+        (tmp_path / f"checkpoints/{name}.ckpt").touch()
+
     def folder(checkpoint="last.ckpt", data=None, train_images=None, test_images=None):
         options = Namespace(data=data, train_images=train_images, test_images=test_images)
-        path = _folder(options, tmp_path / "checkpoints" / checkpoint, tmp_path)
+        path = _folder(options, find_origin(tmp_path / "checkpoints" / checkpoint))
         return path.relative_to(tmp_path).as_posix()
 
     assert folder() == "."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from readme import block, blocks
 from runs import RESNET, cnn, settled, vit, written_run
 
@@ -129,6 +130,43 @@ def test_a_missing_extra_is_named(monkeypatch) -> None:
     with pytest.raises(ValueError, match="must be one of timm, torchvision"):
         open_target("keras")
     assert open_target("timm").library == "timm"
+
+
+PRIVATE = """\
+recipe: {name: birds, method: SimCLR, dataset: birds, summary: A test., seed: 0, status: untested}
+trainer: {default_root_dir: /home/me/runs, logger: {class_path: x, init_args: {dir: /home/me/l}}}
+model:
+  class_path: sslkit.methods.SimCLR
+  init_args: {encoder: {init_args: {weights: /home/me/start.pth}}}
+data: {source: /home/me/photos, val_source: ~/more, batch_size: 8}
+"""
+
+
+def test_nothing_says_where_the_run_was(tmp_path: Path) -> None:
+    run, out = written_run(tmp_path / "run", cnn()), tmp_path / "out"
+    (run / "config.yaml").write_text(PRIVATE)
+    report = json.loads((run / "evaluation.json").read_text())
+    report["data"]["data"] = "/home/me/photos"
+    (run / "evaluation.json").write_text(json.dumps(report))
+    assert main(["export", str(run), "--to", "hf", "--out", str(out)]) == 0
+    for file in out.iterdir():
+        content = file.read_bytes()
+        for private in (b"/home/me", b"~/more", str(tmp_path).encode()):
+            assert private not in content, file
+    text = (out / "config.yaml").read_text()
+    assert "# data.source is left out (photos): others give --data.source FOLDER." in text
+    assert text in (out / "README.md").read_text()
+    config = yaml.safe_load(text)
+    assert config["recipe"]["name"] == "birds" and config["data"]["batch_size"] == 8
+    assert config["model"]["init_args"]["encoder"]["init_args"]["weights"] == "start.pth"
+    assert json.loads((out / "evaluation.json").read_text())["data"]["data"] == "photos"
+
+
+def test_a_damaged_config_is_named(tmp_path: Path, capsys) -> None:
+    run = written_run(tmp_path / "run", cnn())
+    (run / "config.yaml").write_text("[" * 100)
+    out = str(tmp_path / "a.pth")
+    assert "config.yaml is no config" in failed(capsys, str(run), "--to", "timm", "--out", out)
 
 
 @pytest.mark.slow

@@ -52,3 +52,12 @@ def test_the_commands_run(
     monkeypatch.setattr("sslkit.reproduce.subprocess.run", trained)
     assert main(reproduce) == 0
     assert "linear │ 83.90 % │" in capsys.readouterr().out
+    export, evaluate = (
+        shlex.split(line, comments=True)[1:]
+        for line in block("bash", "sslkit export user/").splitlines()
+    )
+    assert main(export) == 0
+    assert Path(export[-1]).is_file()
+    assert main([*evaluate, "--train_images", "300", "--test_images", "60", "--no_cache"]) == 0
+    (folder,) = Path("runs/evaluated/first_run").iterdir()
+    assert (folder / "evaluation.json").is_file()

@@ -40,6 +40,11 @@ def test_runs_are_drawn_together(runs, capsys):
     assert both.startswith(b"\x89PNG")
     assert main(["scores", "runs/moco/version_0", "--out", "new/one.png"]) == 0
     assert Path("new/one.png").read_bytes() != both
+    again = ["runs/moco/version_0", "--out", "scores.png"]
+    assert "scores.png is there already and is not overwritten" in fails(capsys, *again)
+    assert Path("scores.png").read_bytes() == both
+    assert main(["scores", *again, "--overwrite"]) == 0
+    assert Path("scores.png").read_bytes() != both
 
 
 def test_what_is_wrong_is_said(runs, capsys):

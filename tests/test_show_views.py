@@ -54,6 +54,31 @@ def test_a_file_may_have_its_own_views_and_modules_of_kornia(here):
     assert "RandomAffine" in drawn
 
 
+def test_options_of_a_fit_change_the_recipe(here):
+    command = ["views", "--recipe", "small/simclr", "--data", "images.npz", "--images", "2"]
+    sizes = ["--model.views.size=12", "--model.views.blur", "true", "--out=grid.svg"]
+    assert main([*command, *sizes]) == 0
+    drawn = (here / "grid.svg").read_text()
+    assert "view 1, 12 x 12" in drawn
+    assert main([*command, "--data.image_size", "10", "--out", "small.svg"]) == 0
+    assert "image, 10 x 10" in (here / "small.svg").read_text()
+
+
+def test_bad_images_are_left_out_when_that_is_said(here, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 20, 20, 3), dtype=np.uint8)
+    (here / "photos").mkdir()
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(here / f"photos/{number}.png")
+    (here / "photos/2.png").write_text("this is no image")
+    command = ["views", "--recipe", "small/simclr", "--data", "photos", "--out", "grid.svg"]
+    assert main(command) == 1
+    assert "2.png" in capsys.readouterr().err
+    assert main([*command, "--data.on_bad_image", "skip"]) == 0
+    # A recipe that leaves its images to the user takes them as a fit does, too.
+    mine = ["--recipe", "images/simclr", "--data.source", "photos", "--model.views.size=16"]
+    assert main(["views", *mine, "--data.on_bad_image=skip", "--data.image_size=16"]) == 0
+
+
 @pytest.mark.parametrize(("recipe", "kind"), [("small/byol", BYOLViews), ("bare", SimCLRViews)])
 def test_a_methods_own_views_are_found_where_a_recipe_names_none(here, recipe, kind):
     if recipe == "bare":
@@ -74,6 +99,10 @@ def test_a_methods_own_views_are_found_where_a_recipe_names_none(here, recipe, k
         (["--recipe", "quickstart", "--out", "grid.txt"], "let the picture's name end in .png"),
         (["--recipe", "quickstat"], "neither a config file nor a shipped recipe"),
         ([], "--recipe"),
+        (["--recipe", "quickstart", "--model.views.strenth", "1"], "Did you mean strength?"),
+        (["--recipe", "quickstart", "--model.views.size"], "--model.views.size needs a value"),
+        (["--recipe", "quickstart", "--data.source", "os.system"], "import allowlist"),
+        (["--recipe", "quickstart", "--trainer.max_epochs", "1"], "--trainer.max_epochs"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_paragraph(here, capsys, arguments, message):

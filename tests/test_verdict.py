@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -58,7 +59,30 @@ def test_verdicts(
     found = verdict(*(figure(*entry) for entry in expected))
     assert [f.outcome for f in found.figures if f.expected is not None] == outcomes
     assert (found.word, found.code) == (word, code)
-    assert found.sentence().lower().startswith(word)
+    said = word if expected else "no figures to compare with: the card (untested) has none"
+    assert found.sentence().lower().startswith(said)
+
+
+@pytest.mark.parametrize(("images", "outcome"), [(10, "below"), (20, "other images")])
+def test_the_same_features_are_of_the_same_images(images: int, outcome: str) -> None:
+    first = Figure(
+        metric="knn20", value=50.0, tolerance=1.0, protocol=f"{images} training images", source="s"
+    )
+    second = Figure(
+        metric="linear", value=99.0, tolerance=1.0, protocol="the same features; lbfgs", source="s"
+    )
+    found = verdict(first, second)
+    assert found.figures[1].outcome == outcome
+    assert found.figures[1].expected_protocol == "the same features; lbfgs"
+
+
+def test_other_settings_are_named_beside_the_verdict() -> None:
+    found = replace(verdict(figure("knn20", 50.0, 1.0)), changed=[f"a.{i}" for i in range(9)])
+    assert found.word == "reproduced"
+    assert found.sentence().endswith(
+        "other settings than the recipe: a.0, a.1, a.2, a.3, a.4, a.5, a.6, a.7 and 1 more."
+    )
+    assert found.to_dict()["changed"] == [f"a.{i}" for i in range(9)]
 
 
 @pytest.mark.parametrize(

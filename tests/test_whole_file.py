@@ -1,6 +1,6 @@
 import pytest
 
-from sslkit.whole_file import whole_file
+from sslkit.whole_file import check_free, whole_file
 
 
 def test_takes_its_place_at_the_end_and_makes_the_folder(tmp_path):
@@ -20,3 +20,11 @@ def test_an_error_leaves_the_earlier_file_and_nothing_else(tmp_path):
         raise RuntimeError("half of it")
     assert path.read_text() == "old"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_file_that_is_there_is_only_replaced_when_that_is_said(tmp_path):
+    check_free(tmp_path / "new.txt", overwrite=False)
+    (tmp_path / "a.txt").touch()
+    check_free(str(tmp_path / "a.txt"), overwrite=True)
+    with pytest.raises(FileExistsError, match=r"a\.txt is there already .*--overwrite"):
+        check_free(tmp_path / "a.txt", overwrite=False)

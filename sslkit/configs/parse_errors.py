@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sslkit.configs.downloads import where_to_put
 from sslkit.configs.parser_report import Failure, failure_in
 from sslkit.configs.refusals import refusal_in, suggest
 from sslkit.configs.values import config_values, line_of, option_values, read_nodes
@@ -30,6 +31,14 @@ _OTHER_CLASS = re.compile(
 _ABSTRACT = re.compile(r"Expected an instantiatable class, but (\S+) is abstract")
 _NOT_THERE = re.compile(r"(?:module '\S+' has no attribute|No module named) ")
 _CLOSE = 0.75  # of 1: how alike a misspelt option must be to what it is taken for
+_LISTS = {"list", "collections.abc.Sequence"}
+_CLASS_NAME = re.compile(r"(?:[a-z_]\w*\.)*[A-Z]\w*")
+_NO_IMAGES = (
+    "data.source must be given, the images: a folder of them (--data.source path/to/images), a "
+    ".npz file (--data.source images.npz; or the word quickstart for the images in the package), "
+    "or the class of a data set in a YAML file (data: {source: {class_path: "
+    "torchvision.datasets.CIFAR10, init_args: {root: data, train: true, download: true}}})."
+)
 _UNLOADABLE = re.compile(r"Unable to load config (.*)")
 
 
@@ -89,6 +98,8 @@ def _sentence(failure: Failure, options: Sequence[str], config: Any) -> str:
     if missing := _REQUIRED.match(reason):
         if owner:
             return f"{where}: {owner} needs {missing[1]}, which must be given."
+        if missing[1].strip() == "data.source":
+            return _NO_IMAGES
         return (
             f"{missing[1]} must be given: start from a recipe with --config (`sslkit recipe list` "
             "shows them), or set them as options."
@@ -116,13 +127,27 @@ def _sentence(failure: Failure, options: Sequence[str], config: Any) -> str:
         return f"{where} takes options (key: value) or a config file of them, got {given!r}."
     if failure.wanted and where:
         got = f", got {failure.given!r}" if failure.given is not None else ""
+        if _LISTS.intersection(failure.wanted) and _CLASS_NAME.fullmatch(failure.given or ""):
+            name = _whole_path(failure.given or "")
+            return (
+                f"{where} takes a list{got}, which is one class: --{where}+ {name} adds it to the "
+                f"list, and in a YAML file the list is [{{class_path: {name}}}]."
+            )
         return f"{where} takes {' or '.join(failure.wanted)}{got}."
     if not where and failure.built:
+        if advice := where_to_put(failure.built, reason, _plain(config)):
+            return advice
         where = _key_of(failure.built, config)
         # Classes of the toolkit name the argument themselves.
         said_by = "" if failure.built.startswith("sslkit.") else failure.built
         return ": ".join(part for part in (where, said_by, reason) if part)
     return f"{where}: {reason}" if where else reason
+
+
+def _whole_path(name: str) -> str:
+    """The import path of a class that is named without its module, if there is one like it."""
+    known = suggest(name)
+    return known if known is not None and known.endswith(f".{name}") else name
 
 
 def _no_option(group: str | None, name: str, owner: str | None, options: Sequence[str]) -> str:
@@ -147,15 +172,16 @@ def _parameters(class_path: str) -> Sequence[str]:
 
 def _key_of(class_path: str, config: Any) -> str:
     """The key of a class in a parsed config, or "" where it stands more than once or not at all."""
-    if config is None:
-        return ""
-    plain = config if isinstance(config, dict) else config.as_dict()
     found = [
         value.keys[:-1]
-        for value in config_values(plain)
+        for value in config_values(_plain(config) or {})
         if value.key == "class_path" and value.text == class_path
     ]
     return ".".join(key for key in found[0] if key != "init_args") if len(found) == 1 else ""
+
+
+def _plain(config: Any) -> dict[str, Any] | None:
+    return config if config is None or isinstance(config, dict) else config.as_dict()
 
 
 def _meant(name: str, known: Iterable[str], prefix: str = "") -> str:

@@ -28,8 +28,6 @@ from sslkit.evaluation.plan import FULL, QUICK, Plan
 from sslkit.evaluation.protocol import (
     evaluate_encoder,
     evaluate_features,
-    evaluate_with_baseline,
-    with_baseline,
 )
 from sslkit.evaluation.protocol_text import describe_protocol
 from sslkit.evaluation.report import Report
@@ -61,7 +59,6 @@ __all__ = [
     "describe_protocol",
     "evaluate_encoder",
     "evaluate_features",
-    "evaluate_with_baseline",
     "extract_features",
     "k_shot",
     "knn_grid",
@@ -76,6 +73,5 @@ __all__ = [
     "report_schema",
     "top1_hits",
     "variable_top_k",
-    "with_baseline",
     "write_pictures",
 ]

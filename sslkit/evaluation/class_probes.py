@@ -76,9 +76,14 @@ def probe_classes(
             name=name,
         )
     predicted = _knn(output, output_test, k, temperature, device, votes)
+    notes: list[str] = []
     if votes is not None:
         predicted["knn"] = votes.predicted[votes.chosen].numpy()
-    notes: list[str] = []
+        if votes.left_out:
+            notes.append(
+                f"knn is chosen without k = {', '.join(map(str, votes.left_out))}: there are only "
+                f"{len(train.labels):,} labelled training images."
+            )
     linear: list[LinearResult] = []
     if output.features.numel() * len(train.labels.unique()) <= MOST_WORK:
         sides = [(f.features.numpy(), f.labels.numpy()) for f in (output, output_test)]

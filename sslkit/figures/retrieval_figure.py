@@ -45,16 +45,32 @@ def retrieval_figure(
             name = "" if frame == RIGHT else f" {_name(own, classes)}"
             caption = f"{cosines[row, column]:.3f}{name}"
             tiles.append(Tile(image, row, column + 1.25, caption, frame))
-    share = ""
-    known = (query_labels[:, None] >= 0) & (neighbour_labels >= 0)
-    if known.any():
-        right = (query_labels[:, None] == neighbour_labels)[known].mean()
-        share = f" Of these neighbours {100 * right:.0f} % are of the query's class."
+    agree, known = _agreement(query_labels, neighbour_labels)
+    share = f" Of these neighbours {100 * agree[known].mean():.0f} % are of the query's class."
     text = (
-        "Left: the query. Then its nearest neighbours, with their cosine; blue frame: the query's "
-        f"class, orange: another, named. {note}{share}"
+        f"Left: the query. Then its nearest neighbours, with their cosine{_frames(agree, known)}. "
+        f"{note}{share if known.any() else ''}"
     )
     return sheet(tiles, title="Nearest neighbours in feature space", note=text)
+
+
+def _agreement(
+    query_labels: NDArray[np.int64], neighbour_labels: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether labels are equal, and whether both are known; ``(q, k)`` each."""
+    query = query_labels[:, None]
+    return query == neighbour_labels, (query >= 0) & (neighbour_labels >= 0)
+
+
+def _frames(agree: NDArray[np.bool_], known: NDArray[np.bool_]) -> str:
+    """What the frames on the sheet mean, and no others."""
+    right, wrong = (agree & known).any(), (~agree & known).any()
+    said = ""
+    if right:
+        said = "; blue frame: the query's class"
+    if wrong:
+        said += ", orange: another, named" if right else "; orange frame: another class, named"
+    return f"{said}; no frame: one of both has no label" if said and not known.all() else said
 
 
 def _name(label: int, classes: Sequence[str] | None) -> str:

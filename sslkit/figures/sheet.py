@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-# Between tiles, and below each for its caption; in tiles.
-_GAP, _CAPTION = 0.08, 0.2
-_LINE = 0.125  # inches of every further line of a caption
+_GAP = 0.08  # between tiles; in tiles
+# A line of a caption, and the room above the first and below the last one; in inches.
+_LINE, _ABOVE, _BELOW = 0.125, 0.045, 0.06
 _LETTERS = 13  # of a note, to the inch
 _SMALL = 96  # pixels: the pixels of smaller images are shown as they are
 
@@ -66,32 +66,31 @@ def sheet(
     if not tiles:
         raise ValueError("there is nothing to draw: no images were given.")
     columns = max(tile.column for tile in tiles) + 1
-    rows = max(tile.row for tile in tiles) + 1
-    lines = max(tile.caption.count("\n") for tile in tiles)
-    height = 1 + _GAP + _CAPTION * any(tile.caption for tile in tiles) + _LINE * lines / inches
+    sides, tops = _rows(tiles, inches)
+    height = tops[-1]
     width = 1 + _GAP
     margin = 0.15 + 0.2 * bool(row_names)
     page = max(inches * width * columns, 6.5) + margin + 0.15
     note = textwrap.fill(note, int(_LETTERS * page))
     below = 0.25 + 0.15 * (note.count("\n") + 1)
     above = 0.45 + 0.2 * bool(column_names)
-    size = page, inches * height * rows + above + below
+    size = page, inches * height + above + below
     figure = Figure(figsize=size)
-    inner = (page - margin - 0.15) / page, inches * height * rows / size[1]
+    inner = (page - margin - 0.15) / page, inches * height / size[1]
     axes = figure.add_axes((margin / page, below / size[1], *inner))
     axes.set_axis_off()
     for tile in tiles:
-        _draw(axes, tile, tile.column * width, tile.row * height)
+        _draw(axes, tile, tile.column * width, tops[tile.row], sides[tile.row], inches)
     for row, name in enumerate(row_names):
         axes.text(
-            -0.06, row * height + 0.5, name, rotation=90, ha="right", va="center",
+            -0.06, tops[row] + sides[row] / 2, name, rotation=90, ha="right", va="center",
             fontsize=8, color="0.25",
         )  # fmt: skip
     for column, name in (column_names or {}).items():
         axes.text(
             column * width + 0.5, -0.04, name, ha="center", va="bottom", fontsize=9, color="0.25"
         )
-    axes.set(xlim=(-0.03, columns * width), ylim=(rows * height, -0.03))
+    axes.set(xlim=(-0.03, columns * width), ylim=(height, -0.03))
     axes.set_aspect("equal", adjustable="box", anchor="NW")
     figure.text(0.15 / size[0], 1 - 0.12 / size[1], title, fontsize=13, va="top")
     figure.text(0.15 / size[0], 0.1 / size[1], note, fontsize=9, color="0.35", va="bottom")
@@ -107,11 +106,32 @@ def displayed(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return images[:, 0] if channels < 3 else images[:, :3].transpose(0, 2, 3, 1)
 
 
-def _draw(axes: Axes, tile: Tile, x: float, y: float) -> None:
+def _rows(tiles: Sequence[Tile], inches: float) -> tuple[list[float], list[float]]:
+    """Height of each row's images, and where each row begins and the last one ends; in tiles.
+
+    A row is as high as its own images and captions need, so that none stands in white.
+    """
+    sides, tops = [], [0.0]
+    for row in range(max(tile.row for tile in tiles) + 1):
+        own = [tile for tile in tiles if tile.row == row]
+        sides.append(max((_size(tile)[1] for tile in own), default=0.0))
+        lines = max((tile.caption.count("\n") + 1 for tile in own if tile.caption), default=0)
+        caption = (_ABOVE + _LINE * lines + _BELOW) / inches if lines else 0.0
+        tops.append(tops[-1] + sides[-1] + _GAP + caption)
+    return sides, tops
+
+
+def _size(tile: Tile) -> tuple[float, float]:
+    """Width and height of its image: the longer side is 1."""
     high, wide = tile.image.shape[:2]
-    # Not square: as large as fits, in the middle.
-    w, h = wide / max(high, wide), high / max(high, wide)
-    left, top = x + (1 - w) / 2, y + (1 - h) / 2
+    return wide / max(high, wide), high / max(high, wide)
+
+
+def _draw(axes: Axes, tile: Tile, x: float, y: float, side: float, inches: float) -> None:
+    high, wide = tile.image.shape[:2]
+    # Not square: as large as fits, in the middle of the row.
+    w, h = _size(tile)
+    left, top = x + (1 - w) / 2, y + (side - h) / 2
     axes.imshow(
         tile.image,
         extent=(left, left + w, top + h, top),
@@ -133,6 +153,6 @@ def _draw(axes: Axes, tile: Tile, x: float, y: float) -> None:
             )
         )
     axes.text(
-        x + 0.5, y + 1.04, tile.caption, ha="center", va="top", fontsize=7.5,
+        x + 0.5, y + side + _ABOVE / inches, tile.caption, ha="center", va="top", fontsize=7.5,
         color=tile.frame or "0.25",
     )  # fmt: skip

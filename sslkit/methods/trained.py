@@ -1,7 +1,9 @@
 """The trained encoder that a probe or a fine-tuning starts from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sslkit.nn import Encoder, load_encoder
 
@@ -18,6 +20,47 @@ class TrainedEncoder:
 
     encoder: Encoder
     has_statistics: bool
+
+
+def leaves_open(arguments: Mapping[str, Any]) -> bool:
+    """Whether a model starts from a checkpoint or an encoder, and neither is given.
+
+    Args:
+        arguments: Of the model, with those that are not given as None.
+    """
+    return all(key in arguments and arguments[key] is None for key in ("checkpoint", "encoder"))
+
+
+def check_start(model: Mapping[str, Any] | None) -> None:
+    """Refuse a model that does not say what it starts from, before its images are fetched.
+
+    Models of others are let through: their constructors know what may be left open.
+
+    Args:
+        model: Of a resolved config, with ``class_path`` and ``init_args``.
+
+    Raises:
+        FileNotFoundError: If the checkpoint is not there.
+        ValueError: If it leaves open what it starts from.
+    """
+    if model is None or not (arguments := model.get("init_args")):
+        return
+    module, _, name = str(model["class_path"]).rpartition(".")
+    if not f"{module}.".startswith("sslkit."):
+        return
+    if leaves_open(arguments):
+        raise ValueError(
+            f"model.checkpoint must be given: {name} starts from a trained encoder. Add "
+            "--model.checkpoint FILE, such as runs/small/simclr/version_0/checkpoints/last.ckpt, "
+            "which `sslkit fit --config small/simclr` writes; the checkpoint of any run will do, "
+            "and so will the .safetensors that a pack brings with it (`sslkit recipe add`)."
+        )
+    checkpoint = arguments["checkpoint"] if "checkpoint" in arguments else None
+    if checkpoint is not None and not Path(checkpoint).is_file():
+        raise FileNotFoundError(
+            f"model.checkpoint is {checkpoint}, and there is no such file: runs write theirs to "
+            "runs/<recipe>/version_N/checkpoints/last.ckpt."
+        )
 
 
 def trained_encoder(

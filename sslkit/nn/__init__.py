@@ -1,6 +1,6 @@
 """Networks: encoders, heads and their checkpoints."""
 
-from sslkit.nn.checkpoint import load_encoder, read_checkpoint
+from sslkit.nn.checkpoint import read_checkpoint
 from sslkit.nn.encoders import Encoder
 from sslkit.nn.feature_maps import feature_maps
 from sslkit.nn.heads import MLPHead
@@ -8,6 +8,7 @@ from sslkit.nn.layers import LayeredEncoder
 from sslkit.nn.momentum import MomentumBranch, MomentumSchedule, momentum_at
 from sslkit.nn.queue import Queue
 from sslkit.nn.split_batch_norm import split_batch_norm
+from sslkit.nn.trained_file import load_encoder
 
 __all__ = [
     "Encoder",

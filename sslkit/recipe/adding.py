@@ -102,7 +102,8 @@ def add_recipe(
     print(f"Added: {target}. Next: sslkit recipe check {called}{modules}")
     if pack is not None and WEIGHTS in pack.sizes:
         print(
-            f"Its encoder: {target.with_suffix('.safetensors')} (sslkit.nn.load_encoder reads it)."
+            f"Its encoder: {target.with_suffix('.safetensors')} (sslkit export, evaluate and embed "
+            f"take {called})."
         )
     return target
 

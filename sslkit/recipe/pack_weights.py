@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from sslkit.nn import load_encoder
-from sslkit.nn.checkpoint import PACKED
+from sslkit.nn.trained_file import PACKED
 from sslkit.recipe.pack_format import ENCODER, WEIGHTS
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from sslkit import plain_yaml
 from sslkit.card import Card, load_card
-from sslkit.configs.allowlist import check_file
+from sslkit.configs.allowlist import check_arguments, check_file
 from sslkit.configs.extends import merge_extended, merged_config
 from sslkit.configs.finding import find_recipe
+from sslkit.configs.values import option_values
 from sslkit.fit import FitCLI, parse, resolved
+from sslkit.methods.trained import leaves_open
 
 # A source that needs nothing, in place of one that is not given or must not be opened.
 NO_DATA = "quickstart"
@@ -52,8 +54,12 @@ class RecipeReader:
         with quiet():  # Lightning tells that it sets a seed
             self.parser = _ParserOnly([]).parser
 
-    def read(self, name_or_path: str) -> Reading:
+    def read(self, name_or_path: str, overrides: Sequence[str] = ()) -> Reading:
         """Check and parse a recipe.
+
+        Args:
+            name_or_path: A file, or the name of a recipe.
+            overrides: Options of ``sslkit fit`` that change it.
 
         Raises:
             FileNotFoundError: If there is none, or not what it extends.
@@ -61,10 +67,13 @@ class RecipeReader:
         """
         path = find_recipe(name_or_path)
         check_file(path, trust=self.trust)
+        check_arguments(overrides, trust=self.trust)
         card = load_card(path)
         data = merged_config(path).get("data")
+        given = {key for key, _ in option_values(overrides)}
         wants_data = not isinstance(data, dict) or data.get("source") is None
-        arguments = merge_extended([f"--config={path}"])
+        wants_data = wants_data and "data.source" not in given
+        arguments = merge_extended([f"--config={path}", *overrides])
         if wants_data:
             arguments.append(f"--data.source={NO_DATA}")
         parsed = parse(self.parser, arguments)
@@ -77,8 +86,7 @@ class RecipeReader:
 
 def _wants_checkpoint(config: dict[str, Any]) -> bool:
     """Whether a model takes a checkpoint or an encoder, and neither is given."""
-    arguments = (config.get("model") or {}).get("init_args") or {}
-    return all(key in arguments and arguments[key] is None for key in ("checkpoint", "encoder"))
+    return leaves_open((config.get("model") or {}).get("init_args") or {})
 
 
 class _ParserOnly(FitCLI):

@@ -125,6 +125,13 @@ def whole(**init_args: Any) -> dict[str, Any]:
         ({"pair": [1]}, "pair takes tuple with 2 elements, got '[1]'."),
         ({"numbers": ["a"]}, "numbers takes int, got 'a'."),
         ({"numbers": 3}, "numbers takes list, got '3'."),
+        (
+            ["--numbers=Part"],
+            "numbers takes a list, got 'Part', which is one class: --numbers+ Part "
+            "adds it to the list, and in a YAML file the list is [{class_path: Part}].",
+        ),
+        (["--numbers=HardNegativeMixing"], "--numbers+ sslkit.negatives.HardNegativeMixing adds"),
+        ({"numbers": f"{HERE}.Part"}, f"got '{HERE}.Part', which is one class: --numbers+ {HERE}"),
         ({"text": 3}, "text takes str or the class_path of a Part, got '3'."),
         ({"model": {"needed": "x"}}, "model.needed takes int, got 'x'."),
         (["--model={needed: x}"], "model.needed takes int, got 'x'."),
@@ -185,6 +192,17 @@ def test_what_is_missing() -> None:
     strict = f"{HERE}.Strict needs must, which must be given."
     assert message({"text": spec("Strict")}) == f"text: {strict}"
     assert message(whole(part=spec("Strict"))) == f"whole.part: {strict}"
+
+
+def test_images_that_are_missing() -> None:
+    use = ArgumentParser(exit_on_error=False)
+    use.add_argument("--data.source", required=True)
+    with pytest.raises(Exception) as caught:
+        use.parse_args([])
+    said = str(readable(caught.value, ()))
+    for way in ("path/to/images", "images.npz", "class_path: torchvision.datasets.CIFAR10"):
+        assert way in said
+    assert said.startswith("data.source must be given, the images: a folder of them")
 
 
 def test_a_refusal_of_the_import_policy_comes_first() -> None:

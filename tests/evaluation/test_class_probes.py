@@ -80,6 +80,14 @@ def test_the_heads_choose_a_layer_and_all_else_sees_the_output():
     assert (scores.knn, scores.linear, scores.feature_width) == (bare.knn, bare.linear, 2)
 
 
+def test_votes_of_more_neighbours_than_there_are_are_named():
+    plan = Plan(grid=(1, 90, 200))
+    scores = evaluate_features(clouds(), clouds(45, seed=1), seed=2, k=(5,), plan=plan)
+    note = "knn is chosen without k = 90, 200: there are only 90 labelled training images."
+    assert scores.notes == (note,)
+    assert {vote.k for vote in scores.votes.accuracy} == {1, 5}
+
+
 def test_what_would_take_hours_is_left_out_and_heads_take_its_place(monkeypatch):
     monkeypatch.setattr("sslkit.evaluation.class_probes.MOST_WORK", 90 * 6 * 3 - 1)
     scores = evaluate_features(clouds(), clouds(45, seed=1), seed=2, k=(5,))

@@ -19,9 +19,23 @@ def test_a_page_holds_its_tiles_and_its_note():
         for text in figure.texts:
             box = text.get_window_extent()
             assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0
-    assert small.axes[0].images[0].get_extent() == [0, 1, 0.75, 0.25]  # wide, in the middle
+    assert small.axes[0].images[0].get_extent() == [0, 1, 0.5, 0]  # wide, without white around it
     with pytest.raises(ValueError, match="no images were given"):
         sheet([], title="t", note="")
+
+
+def test_a_row_is_as_high_as_its_own_images_and_captions():
+    square, wide, high = (np.zeros(size, np.uint8) for size in ((8, 8), (4, 8), (8, 4)))
+    lines = ["a", "a\nb\nc\nd", ""]
+    tiles = [Tile(square, row, 0, caption) for row, caption in enumerate(lines)]
+    tiles += [Tile(wide, 3, 0), Tile(wide, 4, 0), Tile(high, 4, 1)]
+    images = sheet(tiles, title="t", note="n", inches=1.5).axes[0].images
+    tops = [image.get_extent()[3] for image in images]
+    one, four, none = np.diff(tops[:4])
+    assert four - one == pytest.approx(3 * 0.125 / 1.5)  # three lines more
+    assert none == pytest.approx(1.08) and none < one
+    low = tops[3] + 0.5 + 0.08
+    assert tops[4:] == pytest.approx([low + 0.25, low])  # beside a higher one, in its middle
 
 
 def test_images_of_any_channels_can_be_shown():
@@ -49,7 +63,31 @@ def test_frames_say_right_and_wrong_and_nothing_without_labels():
         ("0.600 class 0", "0.25"),
     ]
     assert len(axes.patches) == 2
-    assert "50 % are" in figure.texts[1].get_text().replace("\n", " ")
+    note = figure.texts[1].get_text().replace("\n", " ")
+    assert "50 % are" in note and "no frame: one of both has no label" in note
+
+
+@pytest.mark.parametrize(
+    ("labels", "said", "unsaid"),
+    [
+        ([[1, 1]], ["blue frame: the query's class."], ["orange", "no frame"]),
+        ([[0, 0]], ["orange frame: another class, named."], ["blue", "no frame"]),
+        ([[-1, -1]], [], ["frame", "% are"]),
+        ([[1, 0]], ["blue frame: the query's class, orange: another, named."], ["no frame"]),
+    ],
+)
+def test_the_note_explains_the_frames_that_are_there(labels, said, unsaid):
+    figure = retrieval_figure(
+        np.zeros((1, 1, 4, 4), np.uint8),
+        np.zeros((1, 2, 1, 4, 4), np.uint8),
+        query_labels=np.array([1]),
+        neighbour_labels=np.array(labels),
+        cosines=np.array([[0.9, 0.8]]),
+        note="A note.",
+    )
+    note = figure.texts[1].get_text().replace("\n", " ")
+    assert all(words in note for words in [*said, "with their cosine", "A note."])
+    assert not any(words in note for words in unsaid)
 
 
 def test_maps_lie_below_their_images():

@@ -27,7 +27,8 @@ def test_a_row_has_the_image_with_its_boxes_and_the_views_with_their_draws():
     assert captions[:3] == ["", said, ""]
     assert captions[-3:] == ["image, 10 x 8", "view 1, 4 x 4", "view 2, 4 x 4"]
     box, *frames = axes.patches[:3]
-    # The image is 10 wide in a tile of 1, so a pixel is a tenth, and 8 high, in the middle.
+    # The image is 10 wide in a tile of 1, so a pixel is a tenth, and 8 high, in the middle of a row
+    # of square views.
     np.testing.assert_allclose([*box.get_xy(), box.get_width(), box.get_height()],
                                [0.1, 0.1 + 0.2, 0.6, 0.4])  # fmt: skip
     assert box.get_edgecolor() == frames[0].get_edgecolor() != frames[1].get_edgecolor()

@@ -166,7 +166,7 @@ def test_a_card_says_how_where_from_and_how_good(tmp_path: Path) -> None:
         "| encoder | kNN (20) | linear |\n| --- | ---: | ---: |\n| pretrained | 78.3 % | 83.9 % |",
         "5,000 training and 1,000 test images, 10 classes",
         "- linear: logistic regression on frozen features",
-        "```yaml\nmodel:\n  class_path: sslkit.methods.SimCLR\n```",
+        "```yaml\nmodel:\n  class_path: sslkit.methods.SimCLR\nevaluate: true\n",
         "stem for small images",
     ):
         assert words in card, words

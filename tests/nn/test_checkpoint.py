@@ -1,14 +1,12 @@
-import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from sslkit.nn import Encoder, load_encoder, read_checkpoint
-from sslkit.nn.checkpoint import FORMAT, PACKED
+from sslkit.nn.checkpoint import FORMAT
 
 TINY = {"layers": [1, 1, 1, 1], "channels": [8, 8, 16, 16]}
 
@@ -116,51 +114,8 @@ def test_other_files_are_refused_in_one_sentence(
         read_checkpoint(tmp_path / "none.ckpt")
 
 
-def packed(folder: Path, **changes: Any) -> Path:
-    """Tensors and their description as a pack leaves them, with some of the latter replaced."""
-    model = encoder()
-    about = {"version": PACKED, "encoder": model.spec(), "mean": [0.1] * 3, "std": [0.2] * 3}
-    (folder / "a.json").write_text(json.dumps(about | changes))
-    state = {name: x.contiguous() for name, x in model.backbone.state_dict().items()}
-    save_file(state, folder / "a.safetensors")
-    return folder / "a.safetensors"
-
-
-def test_a_packed_encoder_is_read_with_what_is_beside_it(tmp_path: Path) -> None:
-    loaded = load_encoder(packed(tmp_path))
-    assert not loaded.training and loaded.mean.tolist() == pytest.approx([0.1] * 3)
-    assert loaded.std.tolist() == pytest.approx([0.2] * 3)
-    assert loaded.spec() == encoder().spec()
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"version": 2},
-        {"encoder": []},
-        {"encoder": {"name": "resnet18", "weights": "/etc/passwd"}},
-        {"encoder": {"name": "hf-hub:a/b"}},
-        {"encoder": {"name": "resnet18"}},
-        {"mean": [0.1]},
-        {"mean": "x"},
-        {"std": None},
-    ],
-)
-def test_a_packed_encoder_with_another_description_is_refused(
-    changes: dict[str, Any], tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError, match=r"a\.json does not describe the encoder of .*a\.saf"):
-        load_encoder(packed(tmp_path, **changes))
-
-
-def test_a_packed_encoder_needs_both_files(tmp_path: Path) -> None:
-    path = packed(tmp_path)
-    for text in ("[]", "{", "[" * 100_000, ""):
-        (tmp_path / "a.json").write_text(text)
-        with pytest.raises(ValueError, match="does not describe"):
-            load_encoder(path)
-    for name in ("a.json", "a.safetensors"):
-        packed(tmp_path)
-        (tmp_path / name).unlink()
-        with pytest.raises(FileNotFoundError, match=rf"no file .*{name}"):
-            load_encoder(path)
+def test_an_encoder_alone_is_no_state_to_go_on_from(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.touch()
+    with pytest.raises(ValueError, match=r"an encoder alone.*--model\.encoder\.weights"):
+        read_checkpoint(path)
