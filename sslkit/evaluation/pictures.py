@@ -223,7 +223,7 @@ def tsne_figure(
     )
     labels = first_class(features.labels[rows]).numpy()
     if features.labels.ndim == 2:
-        note += "\nThe colour is that of an image's first class in the list; grey: it has none."
+        note += "\nThe colour is that of an image's first class in the list; light grey: none."
     return scatter_figure(placed, labels, classes=classes, title="t-SNE of the features", note=note)
 
 
