@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sslkit.bootstrap import LEVEL, RESAMPLES, bootstrap_interval
 from sslkit.data import ImageDataModule, as_batch
+from sslkit.evaluation.metrics import top1_hits
 from sslkit.evaluation.protocol_text import SCORED
 from sslkit.evaluation.report import SCHEMA, library_versions
 from sslkit.methods.classifier import Classifier
@@ -45,11 +46,13 @@ def score_classifier(trainer: pl.Trainer, model: Classifier, data: ImageDataModu
         rank_zero_info("The evaluation is left out: there are no labelled images to score.")
         return
     loader = data.eval_dataloader(split)
-    best, label, index = _predict(model, loader, trainer.strategy.root_device)
+    best, label, index, empty = _predict(model, loader, trainer.strategy.root_device)
+    notes = [f"{empty:,} more have an empty label set and are left out."] if empty else []
     if not len(label):
         rank_zero_info(f"The evaluation is left out: the {SCORED[split]} images have no labels.")
         return
-    hits = (best == label[:, None]).numpy()
+    several = label.ndim == 2
+    hits = torch.stack([top1_hits(one, label) for one in best.unbind(1)], dim=1).numpy()
     right = {"top1": hits[:, 0]} | ({f"top{_TOP}": hits.any(1)} if hits.shape[1] == _TOP else {})
     name = type(model).__name__
     folder = Path(trainer.log_dir or trainer.default_root_dir)
@@ -60,12 +63,13 @@ def score_classifier(trainer: pl.Trainer, model: Classifier, data: ImageDataModu
         "split": SCORED[split],
         "n_train": data.splits()["train"],
         "n_test": len(label),
+        **({"n_empty": empty} if several else {}),
         "num_classes": model.classes,
         "feature_width": model.encoder.num_features,
-        "metric": "top1",
+        "metric": "in_set" if several else "top1",
         "seeds": {"held_out": data.seed or 0, "random_initialisation": global_seed()},
-        "protocol": _protocol(trainer, model, split),
-        "notes": [],
+        "protocol": _protocol(trainer, model, split, several),
+        "notes": notes,
         "rows": [
             {
                 "encoder": name,
@@ -91,36 +95,44 @@ def score_classifier(trainer: pl.Trainer, model: Classifier, data: ImageDataModu
 @torch.inference_mode()
 def _predict(
     model: Classifier, loader: Iterable[Any], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the labelled images the classes with the highest scores, label and index, on the CPU."""
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Of the labelled images the classes with the highest scores, label and index, on the CPU.
+
+    And how many have an empty label set.
+    """
     model.to(device).eval()
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    empty = 0
     for item in loader:
         batch: Any = as_batch(item)
         with torch.autocast(device.type, enabled=False):
             logits = model.classify(model.encode(batch.image.to(device))).cpu()
-        known = batch.label >= 0
+        several = batch.label.ndim == 2
+        known = batch.label.any(dim=1) if several else batch.label >= 0
+        empty += int((~known).sum()) if several else 0
         best = logits.topk(min(_TOP, logits.shape[1])).indices
         parts.append((best[known], batch.label[known], batch.index[known]))
     best, label, index = (torch.cat(column) for column in zip(*parts, strict=True))
-    return best, label, index
+    return best, label, index, empty
 
 
-def _protocol(trainer: pl.Trainer, model: Classifier, split: str) -> dict[str, str]:
+def _protocol(trainer: pl.Trainer, model: Classifier, split: str, several: bool) -> dict[str, str]:
     epochs = trainer.current_epoch
     seen = (
         "Test images are scored once, after training."
         if split == "test"
         else "These images were scored after every epoch too; no epoch was chosen by it."
     )
+    sets = "one of whose classes (ReaL; images without a class are left out)"
+    own = sets if several else "whose class"
     crop = f", the centre of {model.eval_crop:.1%} of its side" if model.eval_crop < 1 else ""
     how = (
         f"of {model.trains}, on augmented images for {epochs} epochs, at the last epoch; settings "
         f"are in config.yaml. One view of each image{crop}, float32. {seen}"
     )
     return {
-        "top1": f"Share of the {SCORED[split]} images whose class has the highest score {how}",
-        f"top{_TOP}": f"The same, whose class is among the {_TOP} with the highest scores.",
+        "top1": f"Share of the {SCORED[split]} images {own} has the highest score {how}",
+        f"top{_TOP}": f"The same, {own} is among the {_TOP} with the highest scores.",
         "intervals": (
             f"{LEVEL:.0%} percentile bootstrap over the {SCORED[split]} images ({RESAMPLES:,} "
             "resamples, seed 0): what other images of the kind could have given."
@@ -141,6 +153,7 @@ def _table(content: dict[str, Any]) -> RenderableType:
         f"{content['data']['data']}: {content['n_train']:,} training and {content['n_test']:,} "
         f"{content['split']} images, {content['num_classes']} classes."
     )
+    about = " ".join([about, *content["notes"]])
     texts = Table.grid(padding=(0, 2))
     for name, text in content["protocol"].items():
         if name in row or name == "intervals":

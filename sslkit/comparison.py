@@ -164,10 +164,13 @@ def _not_paired(first: FinishedRun, run: FinishedRun) -> str:
     if not (first.evaluation and run.evaluation):
         return _UNSCORED
     a, b = _predictions(first), _predictions(run)
+    if "mAP" in (first.evaluation.get("metric"), run.evaluation.get("metric")):
+        return "mean average precision has no share of each single image"
     if a is None or b is None:
         return "predictions of single images are missing, which `sslkit evaluate` writes"
     if not (np.array_equal(a.index, b.index) and np.array_equal(a.label, b.label)):
-        return "they were scored on other images"
+        same = np.array_equal(a.index, b.index)
+        return f"they were scored on other {'labels' if same else 'images'}"
     if _images(first) != _images(run):
         return f"they were scored on other data ({_images(first)} and {_images(run)})"
     return ""

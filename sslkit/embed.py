@@ -8,6 +8,7 @@ import torch
 
 from sslkit._version import __version__
 from sslkit.data import ImageDataModule
+from sslkit.data.label_sets import any_label, as_sets
 from sslkit.evaluate import open_data
 from sslkit.evaluation import Features, cached_features
 from sslkit.evaluation.feature_file import check_feature_file, write_features
@@ -60,7 +61,11 @@ def embed(options: argparse.Namespace) -> int:
 
 
 def _columns(found: dict[str, Features], data: ImageDataModule) -> dict[str, np.ndarray]:
-    """Columns of all splits one after another; of paths and labels if there are any."""
+    """Columns of all splits one after another; of paths and labels if there are any.
+
+    Where some split has several classes an image, labels of all are ``(N, K)`` bool.
+    """
+    sets = {part.labels.shape[1] for part in found.values() if part.labels.ndim == 2}
     parts: dict[str, list[Any]] = {}
     for split, features in found.items():
         index = features.index
@@ -70,7 +75,7 @@ def _columns(found: dict[str, Features], data: ImageDataModule) -> dict[str, np.
             "index": index.numpy(),
             "path": np.array(data.paths(split, index) or [""] * len(index)),
             "features": features.features.numpy(),
-            "label": features.labels.numpy(),
+            "label": (as_sets(features.labels, *sets) if sets else features.labels).numpy(),
         }
         for name, column in columns.items():
             parts.setdefault(name, []).append(column)
@@ -78,6 +83,6 @@ def _columns(found: dict[str, Features], data: ImageDataModule) -> dict[str, np.
     joined = {name: p[0] if len(p) == 1 else np.concatenate(p) for name, p in parts.items()}
     if not joined["path"].astype(bool).any():
         del joined["path"]
-    if (joined["label"] < 0).all():
+    if not any_label(torch.from_numpy(joined["label"])):
         del joined["label"]
     return joined

@@ -56,11 +56,14 @@ def evaluate(options: argparse.Namespace) -> int:
         best=_best(origin.checkpoint),
         cache=None if options.no_cache else options.cache or origin.folder / "features",
         keep=pictures is not None,
+        real_labels=options.real_labels,
     )
     _show(found.report, folder)
     if pictures is not None:
         paths = found.draw(pictures)
         print(f"Pictures in {pictures}: {', '.join(path.name for path in paths)}.")
+        if found.report.scores[0].metric != "top1":
+            print("There is no confusion matrix, as the scored images have several classes.")
     return 0
 
 
@@ -72,6 +75,7 @@ def _folder(options: argparse.Namespace, origin: Origin) -> Path:
     parts = [] if options.data is None else [Path(options.data).stem]
     own = not origin.in_run or origin.checkpoint.name == "last.ckpt"
     parts += [] if own else [origin.checkpoint.stem]
+    parts += [] if options.real_labels is None else [Path(options.real_labels).stem]
     limits = {"train": options.train_images, "test": options.test_images}
     parts += [f"{limit}_{name}" for name, limit in limits.items() if limit is not None]
     if not parts and _is_of_a_classifier(origin.folder / FILE):

@@ -46,6 +46,12 @@ def evaluate_parser() -> Parser:
         metavar="N",
         help="linear heads also on the last N feature maps (full: 2)",
     )
+    parser.add_argument(
+        "--real_labels",
+        metavar="FILE",
+        help="score top-1 in the label sets of this JSON file: a list of class numbers for each "
+        "test (or validation) image in the order of their file names, as ReaL's real.json",
+    )
     parser.add_argument("--train_images", type=int, help="use so many of the training images")
     parser.add_argument("--test_images", type=int, help="use so many of the test images")
     parser.add_argument("--batch_size", type=int, default=256, help="images at once (256)")

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +23,33 @@ class Predictions:
 
     Attributes:
         index: ``(n,)`` int64, the position of the image in its data set.
-        label: ``(n,)`` int64, its class.
+        label: ``(n,)`` int64, its class; or ``(n, K)`` bool, the set of its classes.
         predicted: For each figure (``knn_20``, ``linear``), the predicted classes ``(n,)`` int64.
     """
 
     index: NDArray[np.int64]
-    label: NDArray[np.int64]
+    label: NDArray[np.int64] | NDArray[np.bool_]
     predicted: Mapping[str, NDArray[np.int64]]
 
     def hits(self) -> dict[str, NDArray[np.bool_]]:
         """For each figure, which images were classified rightly, ``(n,)``."""
-        return {figure: found == self.label for figure, found in self.predicted.items()}
+        return {figure: right(found, self.label) for figure, found in self.predicted.items()}
+
+
+def right(predicted: NDArray[Any], label: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which images are taken for what they are.
+
+    Args:
+        predicted: ``(n,)`` classes.
+        label: ``(n,)`` classes; or ``(n, K)`` bool sets of classes, any of which will do.
+
+    Returns:
+        ``(n,)`` bool.
+    """
+    if label.ndim == 1:
+        return predicted == label
+    known = predicted < label.shape[1]
+    return label[np.arange(len(label)), np.where(known, predicted, 0)] & known
 
 
 def predictions_bytes(predictions: Mapping[str, Predictions]) -> bytes:
@@ -74,7 +91,7 @@ def read_predictions(path: Path | str) -> dict[str, Predictions]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         index, label = (arrays.pop(key) for key in _SHARED)
-        if any(column.shape != label.shape for column in (index, *arrays.values())):
+        if any(len(part) != len(index) for part in (label, *arrays.values())):
             raise ValueError("its columns differ in length")
         found: dict[str, dict[str, NDArray[np.int64]]] = {}
         for name, column in arrays.items():

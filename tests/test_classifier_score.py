@@ -91,6 +91,26 @@ def test_the_score_is_that_of_the_last_epoch(run):
     assert "scored after every epoch too" in report["protocol"]["top1"]
 
 
+def test_label_sets_are_scored_by_top1_in_the_set(run, monkeypatch):
+    save = np.savez
+
+    def with_sets(name, **arrays):
+        sets = np.eye(CLASSES, dtype=bool)[arrays["y_test"]]
+        sets[:8] = False
+        sets[8:20] = True
+        save(name, **arrays | {"y_test": sets})
+
+    monkeypatch.setattr(np, "savez", with_sets)
+    folder = run("LinearProbe", base_lr=1.0)
+    report = json.loads((folder / "evaluation.json").read_text())
+    assert problems(report, report_schema()) == []
+    assert (report["metric"], report["n_test"], report["n_empty"]) == ("in_set", 40, 8)
+    assert "one of whose classes (ReaL; images without a class" in report["protocol"]["top1"]
+    assert "8 more have an empty label set" in (folder / "evaluation.txt").read_text()
+    hits = read_run(folder).predictions["LinearProbe"].hits()["top1"]
+    assert hits[:12].all() and hits.mean() == pytest.approx(report["rows"][0]["top1"])
+
+
 def test_without_images_to_score_it_says_so(run, caplog):
     caplog.set_level("INFO")
     x, y = shades(96, 0)

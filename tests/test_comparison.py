@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 from finished_runs import PROTOCOL, config, write_run
 
@@ -91,3 +94,18 @@ def test_one_run_is_a_table_and_none_is_not(compare):
     assert list(compare({}).sections) == ["Costs", "Figures"]
     with pytest.raises(ValueError, match="name at least one run"):
         compare_runs([], [])
+
+
+def test_runs_that_were_scored_by_other_labels_are_not_paired(tmp_path):
+    folders = [write_run(tmp_path / name) for name in ("one", "sets", "map")]
+    with np.load(folders[1] / "predictions.npz") as file:
+        arrays = dict(file)
+    right = arrays["label"]
+    arrays["label"] = np.eye(int(right.max()) + 1, dtype=bool)[right]
+    np.savez(folders[1] / "predictions.npz", **arrays)
+    report = json.loads((folders[2] / "evaluation.json").read_text())
+    (folders[2] / "predictions.npz").unlink()
+    (folders[2] / "evaluation.json").write_text(json.dumps(report | {"metric": "mAP"}))
+    notes = compare_runs([read_run(f) for f in folders], ["one", "sets", "map"]).notes
+    assert "No paired difference of sets from one: they were scored on other labels." in notes
+    assert any("map from one: mean average precision has no share of each" in n for n in notes)

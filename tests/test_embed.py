@@ -90,6 +90,25 @@ def test_images_in_folders_have_paths(run):
     assert len(list(Path("cache").iterdir())) == 2 and not Path("run/features").exists()
 
 
+def test_several_classes_an_image_are_columns(run):
+    save_images("tables", ["train/1.png", "train/2.png", "train/3.png", "test/1.png"])
+    Path("tables/train/labels.csv").write_text("image,classes\n1.png,b;a\n2.png,\n3.png,c\n")
+    assert embed("run", "--data", "tables", "--split", "train") == 0
+    with np.load("features.npz") as found:
+        assert found["label"].dtype == bool
+        assert found["label"].tolist() == [[True, True, False], [False] * 3, [False, False, True]]
+        assert json.loads(str(found["about"]))["classes"] == ["a", "b", "c"]
+    for text, last in (("classes\n1.png,a;c\n", [1, 0, 1]), ("class\n1.png,b\n", [0, 1, 0])):
+        Path("tables/test/labels.csv").write_text(f"image,{text}")
+        assert embed("run", "--data", "tables", "--overwrite") == 0
+        with np.load("features.npz") as found:  # of both splits, one class and several
+            assert found["label"].shape == (4, 3) and found["label"][3].tolist() == last
+    Path("tables/test/labels.csv").unlink()
+    assert embed("run", "--data", "tables", "--overwrite") == 0
+    with np.load("features.npz") as found:
+        assert not found["label"][3].any()
+
+
 def test_images_without_labels_have_none(run):
     save_images("flat", ["x.png", "y.png"])
     assert embed("run", "--data", "flat") == 0

@@ -99,8 +99,15 @@ def test_a_runs_own_report_is_only_that_of_its_last_checkpoint_and_all_images(tm
     for name in ("last", "best"):
         (tmp_path / f"checkpoints/{name}.ckpt").touch()
 
-    def folder(checkpoint="last.ckpt", data=None, train_images=None, test_images=None):
-        options = Namespace(data=data, train_images=train_images, test_images=test_images)
+    def folder(
+        checkpoint="last.ckpt", data=None, train_images=None, test_images=None, real_labels=None
+    ):
+        options = Namespace(
+            data=data,
+            train_images=train_images,
+            test_images=test_images,
+            real_labels=real_labels,
+        )
         path = _folder(options, find_origin(tmp_path / "checkpoints" / checkpoint))
         return path.relative_to(tmp_path).as_posix()
 
@@ -108,6 +115,7 @@ def test_a_runs_own_report_is_only_that_of_its_last_checkpoint_and_all_images(tm
     assert folder("best.ckpt") == "evaluation-best"
     assert folder(train_images=500) == "evaluation-500_train"
     assert folder("best.ckpt", "a/other.npz", 5, 6) == "evaluation-other-best-5_train-6_test"
+    assert folder(real_labels="there/real.json") == "evaluation-real"
     report = tmp_path / "evaluation.json"
     report.write_text('{"rows": [{"linear": 0.5}]}')
     assert folder() == "."

@@ -203,3 +203,70 @@ def test_lists_are_read():
     options = evaluate_parser().parse_args(["x", "--fractions", "0.01,0.1", "--shots", "none"])
     assert options.fractions == (0.01, 0.1) and options.shots == ()
     assert evaluate_parser().parse_args(["x"]).shots is None
+
+
+def sets_of(count: int, seed: int = 3) -> np.ndarray:
+    own = np.eye(3, dtype=np.uint8)[np.arange(count) % 3]
+    return own | (np.random.default_rng(seed).random((count, 3)) < 0.2)
+
+
+def change(path: str, **arrays: np.ndarray) -> None:
+    with np.load(path) as found:
+        np.savez(path, **dict(found) | arrays)
+
+
+def test_images_of_several_classes_are_scored_by_map(run, capsys):
+    assert evaluate("run") == 0  # leaves predictions of one class an image
+    change("images.npz", y_train=sets_of(60), y_test=sets_of(30))
+    assert evaluate("run", "--pictures", "seen") == 0
+    found = report()
+    assert problems(found, report_schema()) == []
+    assert found["metric"] == "mAP" and "n_empty" not in found
+    first = found["rows"][0]
+    assert {"knn_20", "sweep", "sweep_in_set", "sweep_variable_top_k"} <= first.keys()
+    assert "Mean average precision" in found["protocol"]["features"]
+    assert not Path("run/predictions.npz").exists() and read_run(Path("run")).figures
+    assert {p.stem for p in Path("seen").iterdir()} == {
+        "neighbours", "tsne", "feature_maps", "spectrum"
+    }  # fmt: skip
+    assert "There is no confusion matrix" in capsys.readouterr().out
+
+
+def test_classes_to_train_and_sets_to_test_are_scored_by_top1_in_the_set(run, capsys):
+    sets = sets_of(30)
+    sets[:4] = 0
+    change("images.npz", y_test=sets)
+    assert evaluate("run") == 0
+    found = report()
+    assert problems(found, report_schema()) == []
+    assert (found["metric"], found["n_test"], found["n_empty"]) == ("in_set", 26, 4)
+    assert any("4 of 30 test images have an empty label set" in note for note in found["notes"])
+    text = " ".join(Path("run/evaluation.txt").read_text().split())
+    assert "linear, variable top-k" in text and "4 of 30 test images" in text
+    assert "right if the predicted class is in its label set" in text
+    assert {"linear", "linear_variable_top_k"} <= read_run(Path("run")).figures.keys()
+    # The other way round there is nothing to score by.
+    change("images.npz", y_train=sets_of(60), y_test=np.arange(30) % 3)
+    assert "give the test images a set of all their classes" in fails(capsys, "run")
+
+
+def test_label_sets_of_a_file(run, capsys):
+    assert evaluate("run") == 0
+    before = Path("run/evaluation.json").read_bytes()
+    sets = sets_of(30)
+    sets[[2, 11]] = 0
+    Path("real.json").write_text(json.dumps([np.flatnonzero(row).tolist() for row in sets]))
+    assert evaluate("run", "--real_labels", "real.json") == 0
+    assert Path("run/evaluation.json").read_bytes() == before
+    found = report("run/evaluation-real")
+    assert problems(found, report_schema()) == []
+    assert (found["metric"], found["n_empty"]) == ("in_set", 2)
+    assert found["data"]["label sets"] == "real.json"
+    change("images.npz", y_test=sets)
+    assert evaluate("run", "--out", "own") == 0  # the same sets in the data
+    assert report("own")["rows"] == found["rows"]
+    Path("short.json").write_text("[[0]]")
+    assert "has 1 label sets, and the test split has 30 images" in fails(
+        capsys, "run", "--real_labels", "short.json"
+    )
+    assert "there is no file none.json" in fails(capsys, "run", "--real_labels", "none.json")

@@ -14,6 +14,16 @@ def test_hits_are_the_right_ones():
     assert found.hits()["linear"].tolist() == [True, False, True]
 
 
+def test_any_class_of_a_set_is_right(tmp_path):
+    sets = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 0]], bool)
+    found = Predictions(np.arange(3), sets, {"linear": np.array([1, 1, 7])})
+    assert found.hits()["linear"].tolist() == [True, False, False]
+    (tmp_path / FILE).write_bytes(predictions_bytes({"pretrained": found}))
+    read = read_predictions(tmp_path / FILE)["pretrained"]
+    assert read.label.dtype == bool and np.array_equal(read.label, sets)
+    assert read.hits()["linear"].tolist() == [True, False, False]
+
+
 def test_what_is_written_is_read(tmp_path):
     path = tmp_path / FILE
     path.write_bytes(predictions_bytes({"pretrained": some(), "random initialisation": some(1)}))

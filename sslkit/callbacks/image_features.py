@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from sslkit.data import ImageDataModule
-from sslkit.evaluation.features import Features, extract_features
+from sslkit.evaluation.features import Extractor, Features, extract_features
 from sslkit.nn import Encoder
 
 Split = Literal["train", "val"]
@@ -56,7 +56,12 @@ def aside() -> Iterator[None]:
 
 
 def image_features(
-    data: ImageDataModule, pl_module: pl.LightningModule, split: Split, limit: int | None
+    data: ImageDataModule,
+    pl_module: pl.LightningModule,
+    split: Split,
+    limit: int | None,
+    *,
+    through: Extractor | None = None,
 ) -> tuple[Any, Features]:
     """Features of un-augmented images by the encoder as it is now; training flags are put back.
 
@@ -66,10 +71,11 @@ def image_features(
         split: ``train`` without what is held out of it; or ``val``. There is no way to the test
             images from here.
         limit: At most so many images, the same ones every time; None takes all.
+        through: What gives the features; None: the encoder.
 
     Returns:
         A loader of the images, in order, and the features of N images on the CPU.
     """
     loader = data.eval_dataloader(split, limit)
-    encoder: Any = pl_module.encoder
-    return loader, extract_features(encoder, loader, device=pl_module.device)
+    net: Any = pl_module.encoder if through is None else through
+    return loader, extract_features(net, loader, device=pl_module.device)

@@ -12,7 +12,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from sslkit.callbacks.image_features import aside, image_data, image_features
-from sslkit.callbacks.step_output import as_views, read_step, why_unlabelled
+from sslkit.callbacks.step_output import SEVERAL, as_views, read_step, why_unlabelled
 from sslkit.distributed import gather_no_grad, mean_across_ranks
 from sslkit.functional import knn_scores, unit_rows
 
@@ -166,6 +166,10 @@ class OnlineKNN(pl.Callback):
         if step is None:
             return
         features, label = step
+        if label.ndim == 2:  # the training images have one class each
+            self._labelled, self._off = None, True
+            rank_zero_info(f"OnlineKNN is off: the validation images {SEVERAL}.")
+            return
         bank, labels = self._labelled
         votes = knn_scores(
             features,
@@ -209,6 +213,6 @@ class OnlineKNN(pl.Callback):
             _, found = image_features(data, pl_module, "train", self.bank_size)
         if found.labels.ndim != 1:
             self._off = True
-            rank_zero_info("OnlineKNN is off: images have several classes each.")
+            rank_zero_info(f"OnlineKNN is off: the training images {SEVERAL}.")
             return None
         return unit_rows(found.features), found.labels

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sslkit.callbacks.layer_features import LayerFeatures
 from sslkit.callbacks.softmax_probe import SoftmaxProbes
-from sslkit.callbacks.step_output import as_views, read_step, why_unlabelled
+from sslkit.callbacks.step_output import SEVERAL, as_views, read_step, why_unlabelled
 from sslkit.distributed import mean_across_ranks
 
 _TOP = 5
@@ -71,6 +71,7 @@ class OnlineProbe(pl.Callback):
             for rate in ([f"lr_{rate:g}" for rate in self.lrs] if len(self.lrs) > 1 else [""])
         ]
         self._off = False
+        self._told: set[str] = set()
         self._classes = 0
         self._probes: SoftmaxProbes | None = None
         self._watched: LayerFeatures | None = None
@@ -199,6 +200,10 @@ class OnlineProbe(pl.Callback):
         if step is None:
             return
         features, label = step
+        if label.ndim == 2:  # the training images have one class each
+            self._counts = None
+            self._tell(f"does not score: the validation images {SEVERAL}")
+            return
         layers = self._layers(features)
         scores = self._probes_for(layers)(layers)
         right = scores.topk(min(_TOP, scores.shape[1]), dim=1).indices == label
@@ -267,7 +272,12 @@ class OnlineProbe(pl.Callback):
 
     def _switch_off(self, reason: str) -> None:
         self._off = True
-        rank_zero_info(f"OnlineProbe is off: {reason}.")
+        self._tell(f"is off: {reason}")
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            rank_zero_info(f"OnlineProbe {what}.")
 
     def _unwatch(self) -> None:
         if self._watched is not None:

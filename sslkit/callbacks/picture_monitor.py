@@ -38,9 +38,11 @@ class PictureMonitor(pl.Callback):
 
     Shown are validation images (of the data, or held out by ``data.val_fraction``), always the same
     ones, and never test images; where there are none, training images. Without labels there is no
-    confusion matrix, and other pictures have no classes. Files go to ``pictures/`` in the run's
-    folder, as ``<picture>-epoch<number>.png``, and to Weights & Biases and TensorBoard where the
-    run logs to them. The network and all random generators are left as they are.
+    confusion matrix, and other pictures have no classes; where images have several classes there is
+    none either, neighbours are right that share one, and the t-SNE is coloured by the first. Files
+    go to ``pictures/`` in the run's folder, as ``<picture>-epoch<number>.png``, and to Weights &
+    Biases and TensorBoard where the run logs to them. The network and all random generators are
+    left as they are.
 
     Args:
         pictures: Which of them.
@@ -115,44 +117,37 @@ class PictureMonitor(pl.Callback):
         apart = "val" in data.splits()
         train = image_features(data, pl_module, "train", self.train_images)
         held = image_features(data, pl_module, "val", self.val_images) if apart else train
-        rows = draw_balanced(_single(held[1].labels), QUERIES, seed=self.seed)
+        rows = draw_balanced(held[1].labels, QUERIES, seed=self.seed)
         images = images_at(*held, rows)
         classes: Any = data.classes
         figures: dict[str, Figure] = {}
         for name in self.pictures:
             if name == "neighbours":
                 figures[name] = neighbour_sheet(
-                    (train[0], _classed(train[1])),
-                    _classed(held[1]),
+                    train,
+                    held[1],
                     rows,
                     images,
                     classes=classes,
                     among_themselves=not apart,
                 )
             elif name == "tsne" and len(held[1].labels) >= _FEWEST:
-                figures[name] = tsne_figure(_classed(held[1]), seed=self.seed, classes=classes)
+                figures[name] = tsne_figure(held[1], seed=self.seed, classes=classes)
             elif name == "feature_maps" and hasattr(encoder.backbone, "forward_intermediates"):
                 figures[name] = map_sheet(encoder, images[:MAPPED], device=pl_module.device)
             elif name == "spectrum":
                 spectrum = singular_values(held[1].features).numpy()
                 figures[name] = spectrum_figure({f"epoch {self._epochs}": spectrum})
             elif name == "confusion" and apart:
-                figure = _confusion(_classed(train[1]), _classed(held[1]), classes)
+                figure = _confusion(train[1], held[1], classes)
                 figures |= {} if figure is None else {name: figure}
         return figures
 
 
-def _single(labels: torch.Tensor) -> torch.Tensor:
-    """Labels ``(N,)``; images of several classes are shown as unlabelled."""
-    return labels if labels.ndim == 1 else labels.new_full((len(labels),), -1, dtype=torch.int64)
-
-
-def _classed(features: Features) -> Features:
-    return Features(features.features, _single(features.labels), features.index)
-
-
 def _confusion(train: Features, held: Features, classes: Sequence[str] | None) -> Figure | None:
-    """Of the votes of the nearest training images; None without labels."""
+    """Of the votes of the nearest training images; None without labels, or of several an image."""
+    if train.labels.ndim == 2 or held.labels.ndim == 2:
+        return None
     bank, asked = train.labels >= 0, held.labels >= 0
     if not bank.any() or not asked.any():
         return None

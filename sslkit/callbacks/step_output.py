@@ -11,6 +11,11 @@ from torch import Tensor
 
 from sslkit.distributed import mean_across_ranks
 
+SEVERAL = (
+    "have several classes each, and it needs one class an image (OfflineProbe and `sslkit "
+    "evaluate` score such labels)"
+)
+
 
 def read_step(outputs: Any, reader: str) -> tuple[Tensor, Tensor] | None:
     """The features and labels in what a training or validation step returned.
@@ -55,6 +60,6 @@ def why_unlabelled(label: Tensor) -> str | None:
         The reason in words, or None if there are labels.
     """
     if label.ndim != 1:
-        return f"the labels are of shape {tuple(label.shape)}, several classes an image"
+        return f"the training images {SEVERAL}"
     labelled = mean_across_ranks((label >= 0).any().to(torch.float32))
     return None if labelled > 0 else "the training data has no labels (its first batch has none)"

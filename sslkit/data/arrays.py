@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sslkit.data.label_sets import as_label_sets, label_at, looks_like_sets
+
 # Names of (images, labels) by split, tried in order.
 _KEYS = {
     split: [
@@ -25,11 +27,12 @@ class ImageArrays(Dataset):
 
     Keys: ``x_train``/``y_train``, ``x_val``/``y_val``, ``x_test``/``y_test`` (or ``train_images``/
     ``train_labels`` and so on); ``x``/``y`` or ``images``/``labels`` alone are a training split.
-    Labels are optional.
+    Labels are optional. They are ``(N,)`` classes, −1 = unlabelled; or where images have several
+    classes ``(N, K)`` bool or 0 and 1, a column for each class.
 
     Attributes:
         images: ``(N, H, W)`` or ``(N, H, W, C)`` uint8.
-        labels: ``(N,)`` int64, −1 = unlabelled.
+        labels: ``(N,)`` int64, −1 = unlabelled; or ``(N, K)`` bool.
         classes: The K class names, or None.
         name: What messages call the arrays.
 
@@ -80,9 +83,9 @@ class ImageArrays(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, position: int) -> tuple[np.ndarray, int]:
-        """``(H, W)`` or ``(H, W, C)`` uint8, and the label."""
-        return self.images[position], int(self.labels[position])
+    def __getitem__(self, position: int) -> tuple[np.ndarray, int | Tensor]:
+        """``(H, W)`` or ``(H, W, C)`` uint8, and the class or the ``(K,)`` bool set of classes."""
+        return self.images[position], label_at(self.labels, position)
 
     def tensor(self, count: int | None = None) -> Tensor:
         """The first ``count`` images, or all N, as one contiguous uint8 tensor ``(N, C, H, W)``.
@@ -161,12 +164,15 @@ def _member(content: Mapping[str, Any], key: str, name: str) -> np.ndarray | Non
 
 
 def _labels(labels: np.ndarray | None, size: int, name: str) -> Tensor:
-    """``(N,)`` int64; −1 everywhere if there are none."""
+    """``(N,)`` int64, −1 everywhere if there are none; or ``(N, K)`` bool."""
     if labels is None:
         return torch.full((size,), -1, dtype=torch.int64)
+    if looks_like_sets(labels.shape, size):
+        return as_label_sets(labels, name)
     if labels.size != size or len(labels) != size or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"{name} is {labels.dtype} {labels.shape}. Labels must be whole numbers, one for each "
-            f"of the {size} images; leave them out for unlabelled data."
+            f"of the {size} images, or ({size}, classes) of 0 and 1 where an image may have "
+            "several; leave them out for unlabelled data."
         )
     return torch.from_numpy(labels.reshape(size).astype(np.int64))

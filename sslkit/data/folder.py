@@ -1,4 +1,4 @@
-"""A folder of images as a source: one subfolder per class, or flat and unlabelled."""
+"""A folder of images as a source: one subfolder per class, a table of labels, or unlabelled."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sslkit.data.label_sets import label_at
+from sslkit.data.label_table import FILE, read_label_table
+
 EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm",
@@ -19,21 +22,25 @@ EXTENSIONS = (
 class ImageFolder(Dataset):
     """The images under a folder, in sorted order.
 
-    Two layouts are read:
+    Three layouts are read:
 
+    - a table ``labels.csv`` in the folder: it says which class or classes each image has, and names
+      images by their paths below the folder; they are searched to any depth and subfolders are no
+      classes. It starts with the line ``image,class``; or with ``image,classes``, where an image
+      may have several, with ``;`` between them, or none;
     - images directly in the folder: *flat*, no labels;
     - subfolders: one class each, named by the subfolder and numbered in sorted order; each is
       searched to any depth. Subfolders without images are no classes, and a single class says
       nothing, so one subfolder alone is read as unlabelled too.
 
-    Both at once is ambiguous and refused. Files are known by their extension; hidden files and
-    folders (a leading dot) are passed over, and so are links that lead back to a folder that they
-    lie in.
+    The last two at once are ambiguous and refused. Files are known by their extension; hidden files
+    and folders (a leading dot) are passed over, and so are links that lead back to a folder that
+    they lie in.
 
     Attributes:
         root: The folder.
         classes: The K class names, or None.
-        labels: ``(N,)`` int64, −1 = unlabelled.
+        labels: ``(N,)`` int64, −1 = unlabelled; or ``(N, K)`` bool, several classes an image.
 
     Args:
         root: The folder.
@@ -41,7 +48,7 @@ class ImageFolder(Dataset):
     Raises:
         FileNotFoundError: If there is no such folder.
         NotADirectoryError: If it is a file.
-        ValueError: If it holds no image, or both layouts at once.
+        ValueError: If it holds no image, or both layouts at once; or the table cannot be used.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -52,7 +59,8 @@ class ImageFolder(Dataset):
             raise NotADirectoryError(f"{self.root} is a file, not a folder of images.")
         folders, files = list_folder(str(self.root))
         groups = [(folder, found) for folder in folders if (found := list(_images(folder)))]
-        if files and groups:
+        table = self.root / FILE
+        if files and groups and not table.is_file():
             raise ValueError(
                 f"{self.root} holds images directly ({os.path.basename(files[0])}) and in "
                 f"subfolders ({os.path.basename(groups[0][0])}), so it is not clear whether the "
@@ -62,23 +70,26 @@ class ImageFolder(Dataset):
         if not files and not groups:
             raise ValueError(f"{self.root} holds no images. {_what_is_there(self.root)}")
         self.classes: list[str] | None = None
-        paths = files or [path for _, found in groups for path in found]
+        paths = files + [path for _, found in groups for path in found]
         self.labels: Tensor = torch.full((len(paths),), -1, dtype=torch.int64)
-        if len(groups) > 1:
+        prefix = len(os.path.join(str(self.root), ""))
+        if table.is_file():
+            below = [path[prefix:].replace(os.sep, "/") for path in paths]
+            self.labels, self.classes = read_label_table(table, below)
+        elif len(groups) > 1:
             self.classes = [os.path.basename(folder) for folder, _ in groups]
             sizes = torch.tensor([len(found) for _, found in groups])
             self.labels = torch.repeat_interleave(torch.arange(len(groups)), sizes)
         # One buffer instead of a million strings: worker processes that only read it share its
         # memory, which reference counts on strings would make them copy.
-        prefix = len(os.path.join(str(self.root), ""))
         self._paths = np.array([os.fsencode(path[prefix:]) for path in paths])
 
     def __len__(self) -> int:
         return len(self._paths)
 
-    def __getitem__(self, position: int) -> tuple[Image.Image, int]:
-        """The image, opened but not decoded yet, and its label."""
-        return Image.open(self.path(position)), int(self.labels[position])
+    def __getitem__(self, position: int) -> tuple[Image.Image, int | Tensor]:
+        """The image, opened but not decoded yet, and its label: a class, or a ``(K,)`` bool set."""
+        return Image.open(self.path(position)), label_at(self.labels, position)
 
     def path(self, position: int) -> str:
         """The file of an image."""

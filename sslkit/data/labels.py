@@ -1,4 +1,7 @@
-"""Class indices that mean the same in every split: those of the training split's class list."""
+"""Classes that mean the same in every split: those of the training split's class list.
+
+N images, K classes; labels of both kinds, see `sslkit.data.label_sets`.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +12,25 @@ import torch
 from torch import Tensor
 
 from sslkit.data.errors import DataError
+from sslkit.data.label_sets import as_label_sets
+
+
+def one_label(label: Any, name: str) -> int | Tensor:
+    """One image's label, as a data set gives it: a class, or the set of its classes.
+
+    Args:
+        label: What `whole_label` takes; or ``(K,)`` bool, or whole numbers 0 and 1, K at least 2.
+        name: The image that it belongs to.
+
+    Returns:
+        The class, −1 = unlabelled; or the set, ``(K,)`` bool.
+
+    Raises:
+        DataError: If it is something else.
+    """
+    if isinstance(label, Tensor | np.ndarray) and label.ndim == 1 and label.shape[0] >= 2:
+        return as_label_sets(label, f"The label of {name}")
+    return whole_label(label, name)
 
 
 def whole_label(label: Any, name: str) -> int:
@@ -31,15 +53,15 @@ def whole_label(label: Any, name: str) -> int:
     if isinstance(label, bool) or not isinstance(label, int | np.integer):
         raise DataError(
             f"The label of {name} is a {type(label).__name__}. A label must be a whole number, −1 "
-            "or None for none; let the data set return the image alone if its labels are of "
-            "another kind."
+            "or None for none; where images have several classes, a tensor of a bool for each "
+            "class. Let the data set return the image alone if its labels are of another kind."
         )
     return int(label)
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """From a split's own labels to class indices of the training split.
+    """From a split's own labels to the classes of the training split.
 
     Attributes:
         table: ``(K_split,)`` int64, the training split's index of each of the split's classes; or
@@ -53,17 +75,19 @@ class LabelMap:
     split: str
 
     def __call__(self, labels: Tensor) -> Tensor:
-        """The class indices of labels.
+        """Labels by the training split's list of classes.
 
         Args:
-            labels: ``(N,)`` int64, −1 = unlabelled.
+            labels: ``(N,)`` int64, −1 = unlabelled; or ``(N, K_split)`` bool.
 
         Returns:
-            ``(N,)`` int64, 0 to K−1, or −1.
+            ``(N,)`` int64, 0 to K−1, or −1; or ``(N, K)`` bool.
 
         Raises:
-            DataError: If one is no class of the training split.
+            DataError: If one is no class of the training split, or sets are of other classes.
         """
+        if labels.ndim == 2:
+            return self._sets(labels)
         known = self.num_classes if self.table is None else len(self.table)
         wrong = labels < -1 if known is None else (labels < -1) | (labels >= known)
         if bool(wrong.any()):
@@ -81,6 +105,20 @@ class LabelMap:
         if self.table is None:
             return labels
         return torch.where(labels < 0, labels, self.table[labels.clamp(min=0)])
+
+    def _sets(self, labels: Tensor) -> Tensor:
+        known = self.num_classes if self.table is None else len(self.table)
+        if known is not None and labels.shape[1] != known:
+            raise DataError(
+                f"The {self.split} split has label sets of {labels.shape[1]} classes, but there "
+                f"are {known} classes. Training, validation and test data must share one list of "
+                "classes: give the sets a column for each, in the same order."
+            )
+        if self.table is None:
+            return labels
+        placed = labels.new_zeros(len(labels), self.num_classes or int(self.table.max()) + 1)
+        placed[:, self.table] = labels
+        return placed
 
 
 def map_classes(
@@ -109,7 +147,7 @@ def map_classes(
         raise DataError(
             f"The {split} split has classes that the training split does not have: {shown}{more}. "
             f"The training split has {len(training)} classes, from {training[0]!r} to "
-            f"{training[-1]!r}. Rename the class folders to match, or remove those images."
+            f"{training[-1]!r}. Rename the classes to match, or remove those images."
         )
     index = {name: position for position, name in enumerate(training)}
     return LabelMap(torch.tensor([index[name] for name in classes]), num_classes, split)

@@ -10,16 +10,11 @@ from torch.utils.data import Dataset
 from sslkit.data.first_image import MOST_UNREADABLE, find_format
 from sslkit.data.folder import ImageFolder
 from sslkit.data.holdout import hold_out
+from sslkit.data.label_sets import any_label, class_count, classes_present
 from sslkit.data.labels import LabelMap, map_classes
 from sslkit.data.options import LibraryOptions
 from sslkit.data.resident import ResidentImages, load_resident
-from sslkit.data.source import (
-    class_count,
-    known_class_count,
-    known_classes,
-    known_labels,
-    length,
-)
+from sslkit.data.source import known_class_count, known_classes, known_labels, length
 from sslkit.data.stream import StreamedImages
 from sslkit.data.subsets import label_fraction
 from sslkit.seeding import counter_generator
@@ -71,13 +66,13 @@ class Library:
         count = min(options.limit or length(source), length(source))
         training = LabelMap(None, self.num_classes, "training")
         store = self._read(source, count, training, keep=options.crop == "device")
-        self.num_classes = self.num_classes or class_count(store.labels)
+        self.num_classes = self.num_classes or class_count(store.labels) or set_width(store)
         if self.num_classes is None or not is_labelled(store):
             self.num_classes = self.classes = None
         self._all_training: Images = store  # with those that are held out
         self._stores: dict[str, Images] = {"train": store}
         if options.limit is not None and self.num_classes and store.labels is not None:
-            there = len(store.labels[store.labels >= 0].unique())
+            there = classes_present(store.labels)
             if there < self.num_classes:
                 rank_zero_warn(
                     f"`limit` keeps the first {count} training images, which come from only "
@@ -106,10 +101,10 @@ class Library:
             rank_zero_info(f"`val_fraction` holds out nothing: {why}")
             return
         labels = store.labels
-        if labels is None:
+        if labels is None or labels.ndim == 2:
+            why = "images have several" if labels is not None else "only reading them tells which"
             rank_zero_info(
-                "`val_fraction` holds out images at random, not balanced by class: their labels "
-                "are known only by reading each."
+                f"`val_fraction` holds out images at random, not balanced by class: {why}."
             )
             labels = torch.zeros(len(store), dtype=torch.int64)
         held = hold_out(labels, fraction, counter_generator(_HOLD_OUT, seed)) & (labels >= 0)
@@ -154,20 +149,21 @@ class Library:
         chosen = torch.randperm(len(store), generator=counter_generator(_SUBSET, len(store)))
         return store.subset(chosen[:limit].sort().values)
 
-    def evaluation_split(self) -> Literal["test", "val"] | None:
+    def evaluation_split(self, *, labelled: bool) -> Literal["test", "val"] | None:
         """See `sslkit.data.ImageDataModule.evaluation_split`."""
         if self.num_classes is None:
             return None
-        if self._has_labels("test"):
+        fits = self._has_labels if labelled else self.__contains__
+        if fits("test"):
             return "test"
-        return "val" if not self._held_out and self._has_labels("val") else None
+        return "val" if not self._held_out and fits("val") else None
 
     def _has_labels(self, split: str) -> bool:
         """Whether a split is there and any of its images has a label."""
         if split not in self:
             return False
         labels = known_labels(self._sources[split]) if split in self._sources else None
-        return is_labelled(self[split]) if labels is None else bool((labels >= 0).any())
+        return is_labelled(self[split]) if labels is None else any_label(labels)
 
     def paths(self, split: str, index: Tensor) -> list[str] | None:
         """See `sslkit.data.ImageDataModule.paths`."""
@@ -203,12 +199,24 @@ class Library:
 def is_labelled(store: Images) -> bool:
     """Whether any image has a label; where only reading tells, the first readable one decides."""
     if store.labels is not None:
-        return bool((store.labels >= 0).any())
+        return any_label(store.labels)
+    label = _first_label(store)
+    return label is not None and (label.ndim == 2 or int(label[0]) >= 0)
+
+
+def set_width(store: Images) -> int | None:
+    """K where labels are sets ``(n, K)``; where only reading tells, the first readable one does."""
+    label = _first_label(store) if store.labels is None else store.labels
+    return label.shape[1] if label is not None and label.ndim == 2 else None
+
+
+def _first_label(store: Images) -> Tensor | None:
+    """``(1,)`` or ``(1, K)`` of the first readable image."""
     for position in range(min(MOST_UNREADABLE, len(store))):
         batch = store.__getitems__([position]).batch
         if batch is not None:
-            return int(batch.label[0]) >= 0
-    return False
+            return batch.label
+    return None
 
 
 def _few_labels(store: Images, fraction: float, seed: int) -> Images:

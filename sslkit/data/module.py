@@ -10,7 +10,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sslkit.data.library import Images, Library, is_labelled
+from sslkit.data.library import Images, Library, is_labelled, set_width
 from sslkit.data.loader import ImageLoader, open_loader
 from sslkit.data.options import LibraryOptions, check_at_least
 from sslkit.data.resident import available_cpus
@@ -31,7 +31,8 @@ class ImageDataModule(pl.LightningDataModule):
     After ``setup``: ``mean`` and ``std`` are lists of C numbers on the scale 0 to 1 and
     ``channels`` is C. ``labelled`` says whether the training images have labels of a known number
     of classes; if so, ``num_classes`` is K, and ``classes`` their names, or None where they have
-    none. Indices of classes always follow the training split's list.
+    none. Indices of classes always follow the training split's list. ``label_sets`` says whether
+    training images may have several classes; then labels are ``(N, K)`` bool.
 
     ``description`` is what a report calls the source: a path, a word, or the data set's class.
 
@@ -132,6 +133,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.num_classes: int | None = None
         self.classes: list[str] | None = None
         self.labelled = False
+        self.label_sets = False
 
     def setup(self, stage: str | None = None) -> None:
         """Open the training data (and validation data, for ``fit``); a second call does nothing.
@@ -195,15 +197,18 @@ class ImageDataModule(pl.LightningDataModule):
         self._told_no_validation = True
         return []
 
-    def evaluation_split(self) -> Literal["test", "val"] | None:
+    def evaluation_split(self, *, labelled: bool = True) -> Literal["test", "val"] | None:
         """The split to score frozen features on: images that no training has seen, with labels.
+
+        Args:
+            labelled: Whether it needs labels; False: they come from elsewhere.
 
         Returns:
             ``test`` if there is one with labels; else ``val``, if it is a split of its own with
             labels (as in ImageNet's layout) and not held out from the training images; None if
             there is neither, or the training images have no labels to compare with.
         """
-        return self._open().evaluation_split()
+        return self._open().evaluation_split(labelled=labelled)
 
     def eval_dataloader(
         self,
@@ -243,6 +248,7 @@ class ImageDataModule(pl.LightningDataModule):
             self.channels = library.wanted.channels
             self.classes, self.num_classes = library.classes, library.num_classes
             self.labelled = library.num_classes is not None
+            self.label_sets = self.labelled and set_width(library["train"]) is not None
             self.mean, self.std = split_statistics(
                 library["train"],
                 **self._statistics,

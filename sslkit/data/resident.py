@@ -19,7 +19,8 @@ from sslkit.data.decode import ImageFormat, conform, to_uint8
 from sslkit.data.errors import UnreadableImageError
 from sslkit.data.fetched import Fetched
 from sslkit.data.folder import ImageFolder
-from sslkit.data.labels import LabelMap, whole_label
+from sslkit.data.label_sets import joined, label_at
+from sslkit.data.labels import LabelMap, one_label
 from sslkit.data.source import fetch, item_name
 
 _CHUNK = 1024
@@ -30,13 +31,13 @@ class ResidentImages(Dataset):
 
     Attributes:
         images: ``(N, C, H, W)`` uint8, shared with all subsets.
-        labels: ``(n,)`` int64, −1 = unlabelled.
+        labels: ``(n,)`` int64, −1 = unlabelled; or ``(n, K)`` bool.
         rows: ``(n,)`` int64, where in ``images`` each image of this split lies; also its position
             in the source.
 
     Args:
         images: ``(N, C, H, W)`` uint8.
-        labels: ``(N,)`` int64.
+        labels: ``(N,)`` int64, or ``(N, K)`` bool.
         rows: ``(n,)`` int64.
     """
 
@@ -55,9 +56,9 @@ class ResidentImages(Dataset):
         batch = Batch(self.images.index_select(0, rows), self.labels[chosen], rows)
         return Fetched(batch, [], None)
 
-    def __getitem__(self, position: int) -> tuple[Tensor, int]:
-        """One image ``(C, H, W)`` uint8 and its label."""
-        return self.images[self.rows[position]], int(self.labels[position])
+    def __getitem__(self, position: int) -> tuple[Tensor, int | Tensor]:
+        """One image ``(C, H, W)`` uint8 and its class, or its set of classes ``(K,)`` bool."""
+        return self.images[self.rows[position]], label_at(self.labels, position)
 
     def subset(self, positions: Tensor) -> "ResidentImages":
         """The images at ``positions (m,)`` int64, in that order, sharing the memory."""
@@ -93,7 +94,7 @@ def load_resident(
         images = _conform_all(source.tensor(count), wanted, source.name)
         return ResidentImages(images, label_map(source.labels[:count]), torch.arange(count))
     images = torch.empty((count, *wanted.shape), dtype=torch.uint8)
-    labels = torch.full((count,), -1, dtype=torch.int64)
+    labels: list[int | Tensor | None] = [None] * count
 
     def decode(position: int) -> str:
         """Fill one row; return why the image is unreadable, or nothing."""
@@ -106,7 +107,7 @@ def load_resident(
             if on_bad_image == "error":
                 raise unreadable(str(error)) from error
             return str(error)
-        labels[position] = whole_label(label, name)
+        labels[position] = one_label(label, name)
         return ""
 
     # A user's data set may hold one open file, or something else that threads must not share.
@@ -124,7 +125,8 @@ def load_resident(
             f"(on_bad_image: skip): {'; '.join(bad[:3])}{' ...' * (len(bad) > 3)}"
         )
     rows = torch.tensor([row for row, problem in enumerate(problems) if not problem])
-    return ResidentImages(images, label_map(labels), rows)
+    together = joined(labels, lambda position: item_name(source, position))
+    return ResidentImages(images, label_map(together), rows)
 
 
 def unreadable(message: str) -> UnreadableImageError:

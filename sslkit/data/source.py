@@ -1,8 +1,9 @@
 """What a source of images is, and how to read one item of it.
 
 A source is any map-style data set whose items are an image or ``(image, label)``; see
-`sslkit.data.decode.to_uint8` for what an image may be. A label is a whole number; −1 or ``None``
-means unlabelled. N items, K classes.
+`sslkit.data.decode.to_uint8` for what an image may be. A label is a whole number, −1 or ``None``
+meaning unlabelled, or the set of an image's classes, see `sslkit.data.label_sets`. N items, K
+classes.
 """
 
 import struct
@@ -19,6 +20,7 @@ from torch.utils.data import Dataset, IterableDataset
 from sslkit.data.arrays import ImageArrays
 from sslkit.data.errors import DataError, UnreadableImageError
 from sslkit.data.folder import ImageFolder
+from sslkit.data.label_sets import class_count, looks_like_sets
 from sslkit.data.read_ahead import ReadAhead
 from sslkit.data.shards import TarShards
 
@@ -120,7 +122,7 @@ def known_labels(source: Dataset) -> Tensor | None:
         source: A source of N items.
 
     Returns:
-        ``(N,)`` int64, −1 = unlabelled; or None.
+        ``(N,)`` int64, −1 = unlabelled; ``(N, K)`` bool; or None.
     """
     if getattr(source, "target_transform", None) is not None:
         return None
@@ -134,6 +136,10 @@ def known_labels(source: Dataset) -> Tensor | None:
             continue
         if array.shape == (length(source),) and np.issubdtype(array.dtype, np.integer):
             return torch.from_numpy(array.astype(np.int64))
+        whole = array.dtype == np.bool_ or np.issubdtype(array.dtype, np.integer)
+        if whole and looks_like_sets(array.shape, length(source)):
+            if ((array == 0) | (array == 1)).all():
+                return torch.from_numpy(array.astype(np.bool_))
     return None
 
 
@@ -145,11 +151,6 @@ def known_class_count(source: Dataset) -> int | None:
     if isinstance(source, TarShards) and source.num_classes is not None:
         return source.num_classes
     return class_count(known_labels(source))
-
-
-def class_count(labels: Tensor | None) -> int | None:
-    """K of ``(n,)`` labels 0 to K−1, −1 = unlabelled; None if there are none."""
-    return int(labels.max()) + 1 if labels is not None and int(labels.max()) >= 0 else None
 
 
 def known_classes(source: Dataset) -> list[str] | None:

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from sslkit.data.arrays import array_splits
 from sslkit.data.embedded import quickstart_splits
 from sslkit.data.folder import ImageFolder, holds_images, list_folder
+from sslkit.data.label_table import FILE
 from sslkit.data.shard_names import names_shards
 from sslkit.data.shards import TarShards
 from sslkit.data.source import check_source
@@ -132,6 +133,11 @@ def _open_folder(root: Path) -> dict[str, Dataset]:
             f"{root} holds images {where} as well, which are no split and are not read: only "
             f"{_some([named[split] for split in order])} are. Name a folder as `source`, "
             "`val_source` or `test_source` to use it."
+        )
+    if (root / FILE).is_file():
+        rank_zero_warn(
+            f"{root / FILE} is not read, as {_some([named[split] for split in order])} are splits: "
+            "put a table into each of them, with paths below it."
         )
     return {split: ImageFolder(root / named[split]) for split in order}
 

@@ -16,7 +16,8 @@ from sslkit.data.batch import Batch
 from sslkit.data.decode import ImageFormat, conform, to_uint8
 from sslkit.data.errors import DataError, UnreadableImageError
 from sslkit.data.fetched import Fetched, T
-from sslkit.data.labels import LabelMap, whole_label
+from sslkit.data.label_sets import joined
+from sslkit.data.labels import LabelMap, one_label
 from sslkit.data.resident import unreadable
 from sslkit.data.shards import TarShards
 from sslkit.data.source import fetch, item_name
@@ -36,7 +37,8 @@ class StreamedImages(Dataset):
         rows: ``(n,)`` int64, the position in the source of each image of this split.
         wanted: What they are brought to.
         label_map: From the source's labels to class indices.
-        labels: ``(n,)`` int64 class indices, −1 = unlabelled; None if only reading tells.
+        labels: ``(n,)`` int64 class indices, −1 = unlabelled; or ``(n, K)`` bool; None if only
+            reading tells.
         on_bad_image: What an unreadable image leads to: ``error`` ends the run; ``skip`` makes the
             batch smaller; ``replace`` reads another image of the split in its place (always the
             same one, index and label with it), so that every batch keeps its size, as losses that
@@ -81,7 +83,7 @@ class StreamedImages(Dataset):
             The batch, or the error.
         """
         parts = [torch.empty((len(positions), *shape), dtype=torch.uint8) for shape in shapes]
-        labels: list[int] = []
+        labels: list[int | Tensor] = []
         rows: list[int] = []
         problems: list[str] = []
         try:
@@ -98,7 +100,7 @@ class StreamedImages(Dataset):
                         continue
                     for part, image in zip(parts, images, strict=True):
                         part[len(rows)] = image
-                    labels.append(whole_label(label, name))
+                    labels.append(one_label(label, name))
                     rows.append(row)
                     break
             if not rows or (self.on_bad_image == "replace" and len(rows) < len(positions)):
@@ -106,7 +108,9 @@ class StreamedImages(Dataset):
                     f"{len(problems)} images of the {self.label_map.split} split in a row cannot "
                     f"be read; the first problem: {problems[0]}"
                 )
-            label = self.label_map(torch.tensor(labels))
+            label = self.label_map(
+                joined(labels, lambda number: item_name(self.source, rows[number]))
+            )
         except DataError as error:
             return Fetched(None, problems, error)
         made = batch([part[: len(rows)] for part in parts], label, torch.tensor(rows))

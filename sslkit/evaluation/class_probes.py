@@ -1,4 +1,4 @@
-"""All probes of features whose images have one class each.
+"""All probes of features whose training images have one class each.
 
 N training images, M test images, F feature width, C classes.
 """
@@ -13,6 +13,7 @@ from sslkit.evaluation.class_details import ClassDetails, class_details
 from sslkit.evaluation.features import Features
 from sslkit.evaluation.few_labels import few_label_probes
 from sslkit.evaluation.knn import KNNResult, Vote, knn_grid, query_chunk
+from sslkit.evaluation.label_set_figures import LabelSetFigures, real_figures
 from sslkit.evaluation.linear import LinearResult, linear_probes
 from sslkit.evaluation.metrics import OverSeeds, over_seeds
 from sslkit.evaluation.plan import Plan
@@ -44,7 +45,8 @@ def probe_classes(
 
     Args:
         train: Labelled and finite, of one class each; features of the layers side by side.
-        test: Likewise.
+        test: Likewise; or with label sets ``(M, K)`` bool, none of them empty, of which any class
+            is right.
         name: What the scores and the messages call the encoder.
         plan: What is measured beside.
         layers: Width of each layer; the first is the encoder's output.
@@ -107,6 +109,19 @@ def probe_classes(
     predicted |= {figure: _kept(found.results[0].predicted) for figure, found in few.items()}
     index = torch.arange(len(test.labels)) if test.index is None else test.index
     predictions = Predictions(index.numpy(), test.labels.numpy(), predicted)
+    several = test.labels.ndim == 2
+    real: LabelSetFigures | None = None
+    intervals: dict[str, tuple[float, float]] = {}
+    if several:
+        probe = "linear" if linear else "sweep"
+        chances = linear[0].probabilities if linear else sweeps[0].logits
+        real = real_figures(probe, torch.as_tensor(chances), test.labels, seed=seed)
+        intervals = {f"{probe}_{name}": ends for name, ends in real.intervals.items()}
+        if plan.details:
+            notes.append(
+                "Confusions, accuracies of single classes and calibration need one class an image, "
+                "and are left out."
+            )
     hits = predictions.hits()
     repeated = {figure: [one.accuracy for one in found.results] for figure, found in few.items()}
     repeated |= {"linear": [one.accuracy for one in linear], "sweep": [s.figure for s in sweeps]}
@@ -124,8 +139,11 @@ def probe_classes(
         sweep=sweeps[0] if sweeps else None,
         few=few,
         over_seeds=spreads(repeated),
-        details=_details(linear, sweeps, test) if plan.details else {},
+        details=_details(linear, sweeps, test) if plan.details and not several else {},
         notes=(*notes, *missing),
+        metric="in_set" if several else "top1",
+        label_sets=real,
+        intervals=intervals,
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from sslkit.evaluation.features import Features
 from sslkit.evaluation.held_out import held_out_rows
 from sslkit.evaluation.metrics import top1_hits
-from sslkit.evaluation.usable import check_classes, usable_rows
+from sslkit.evaluation.usable import check_classes, scored_rows, usable_rows
 from sslkit.functional.checks import check_temperature
 from sslkit.functional.knn import nearest_neighbours, vote_weights
 from sslkit.seeding import counter_generator
@@ -79,7 +79,8 @@ def knn_grid(
 
     Args:
         train: Features to search, one class an image; unlabelled ones are left out.
-        test: Features to classify; they have no say in the choice.
+        test: Features to classify; they have no say in the choice. Of images with label sets any
+            class of theirs is right, and those with an empty one are left out.
         seed: Of the training images on which the vote is chosen: a fifth, at most 10,000.
         k: How many neighbours vote.
         temperature: Of the weighted votes.
@@ -97,7 +98,7 @@ def knn_grid(
     """
     check_temperature(temperature)
     train = usable_rows(train, "training", name)
-    test = usable_rows(test, "test", name)
+    test = scored_rows(train, test, name)
     check_classes(train.labels, test.labels)
     counts = sorted({count for count in k if count < len(train.labels)})
     if not counts or counts[0] < 1:

@@ -6,6 +6,7 @@ M scored images, K classes.
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 from sslkit.bootstrap import bootstrap_interval
 from sslkit.evaluation.label_sets import (
@@ -27,16 +28,18 @@ class LabelSetFigures(NamedTuple):
     """Figures of scores ``(M, K)``.
 
     Attributes:
-        figures: By what they are: ``mAP``, and ``in_set`` and ``variable_top_k`` of linear heads.
+        figures: By what they are: ``mAP``, and ``in_set`` and ``variable_top_k`` of a linear probe.
         intervals: Of each, over the images; of mAP only where 20 images have a class.
         average_precision: ``(K,)``; NaN of a class that no image has.
         by_count: Of images with 1, 2, ... classes, the mean of ``variable_top_k`` and their number.
+        probe: The figure whose scores they are: ``sweep`` or ``linear``.
     """
 
     figures: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     average_precision: Tensor
     by_count: dict[int, tuple[float, int]]
+    probe: str = "sweep"
 
 
 def map_figures(scores: Tensor, label_sets: Tensor, *, seed: int) -> LabelSetFigures:
@@ -80,4 +83,26 @@ def sweep_figures(result: SweepResult, label_sets: Tensor, *, seed: int) -> Labe
         intervals=found.intervals
         | {name: bootstrap_interval(each.numpy(), seed=seed) for name, each in more.items()},
         by_count=by_label_count(shares, label_sets[rows]),
+    )
+
+
+def real_figures(probe: str, scores: Tensor, label_sets: Tensor, *, seed: int) -> LabelSetFigures:
+    """What the scores of a probe that learned one class an image are worth on label sets.
+
+    Args:
+        probe: ``linear`` or ``sweep``.
+        scores: ``(M, C)`` finite, of the C classes that training images have, C at most K.
+        label_sets: ``(M, K)`` bool, none of them empty.
+        seed: Of the bootstrap.
+    """
+    missing = label_sets.shape[1] - scores.shape[1]
+    lowest = float(scores.min()) - 1  # of classes without training images: below all others
+    scores = pad(scores, (0, missing), value=lowest)
+    shares, _ = variable_top_k(scores, label_sets)
+    return LabelSetFigures(
+        figures={"variable_top_k": float(shares.mean())},
+        intervals={"variable_top_k": bootstrap_interval(shares.numpy(), seed=seed)},
+        average_precision=average_precision(scores, label_sets),
+        by_count=by_label_count(shares, label_sets),
+        probe=probe,
     )

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sslkit.data.holdout import hold_out
+from sslkit.predictions import right
 
 GRID = tuple(10.0**exponent for exponent in range(-4, 3))
 HELD_OUT = 0.2
@@ -56,7 +57,8 @@ def linear_probe(
 
     Args:
         train: Features ``(N, F)`` and labels ``(N,)`` to fit.
-        test: Features and labels to score; they are read after everything is fitted.
+        test: Features and labels to score, or label sets ``(M, K)`` bool, any class of which is
+            right; they are read after everything is fitted.
         seed: Of the split that holds out a part of the training set.
         grid: The values of C to choose from.
 
@@ -103,7 +105,7 @@ def fit_at(
 
     Args:
         train: Features ``(N, F)`` and labels ``(N,)``.
-        test: Features ``(M, F)`` and labels ``(M,)``.
+        test: Features ``(M, F)`` and labels ``(M,)``, or label sets ``(M, K)``.
         c: The inverse penalty.
     """
     scaler = StandardScaler().fit(train[0])
@@ -114,7 +116,7 @@ def fit_at(
     # Of every class, also those between that no training image has.
     probabilities = np.zeros((len(given), int(train[1].max()) + 1), dtype=np.float32)
     probabilities[:, classifier.classes_] = classifier.predict_proba(given)
-    accuracy = float(np.mean(predicted == test[1]))
+    accuracy = float(np.mean(right(predicted, test[1])))
     return LinearResult(accuracy, c, {}, predicted, probabilities)
 
 

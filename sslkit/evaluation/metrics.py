@@ -1,7 +1,8 @@
 """Figures of predictions for images of one class each: hits, per class, confusion, calibration.
 
-Sets of classes are in `sslkit.evaluation.label_sets`. N images, C classes. Confidence intervals of
-what is a mean over images: `bootstrap_interval` and `paired_bootstrap`, from `sslkit.bootstrap`.
+More on sets of classes is in `sslkit.evaluation.label_sets`. N images, C classes. Confidence
+intervals of what is a mean over images: `bootstrap_interval` and `paired_bootstrap`, from
+`sslkit.bootstrap`.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,15 +41,30 @@ def top1_hits(predicted: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         predicted: ``(N,)`` classes, or ``(N, C)`` scores whose highest counts.
-        labels: ``(N,)`` classes, none of them −1.
+        labels: ``(N,)`` classes, none of them −1; or ``(N, K)`` bool label sets, any class of which
+            is right, none of them empty.
 
     Returns:
         ``(N,)`` bool.
 
     Raises:
-        ValueError: If the shapes do not fit together or an image is unlabelled.
+        ValueError: If the shapes do not fit together, an image is unlabelled, or a set is empty.
     """
+    if labels.ndim == 2:
+        return _hits_in_sets(predicted, labels)
     return _classes(predicted, labels) == labels
+
+
+def _hits_in_sets(predicted: Tensor, label_sets: Tensor) -> Tensor:
+    if label_sets.dtype != torch.bool or not bool(label_sets.any(dim=1).all()):
+        raise ValueError(
+            "label sets must be (N, K) bool, none of them empty, got "
+            f"{tuple(label_sets.shape)} {label_sets.dtype} with "
+            f"{int((~label_sets.bool().any(dim=1)).sum())} empty ones: leave such images out."
+        )
+    classes = _classes(predicted, torch.zeros(len(label_sets), dtype=torch.int64))
+    known = classes < label_sets.shape[1]
+    return label_sets.gather(1, classes.where(known, 0)[:, None]).squeeze(1) & known
 
 
 def confusion_matrix(predicted: Tensor, labels: Tensor, *, num_classes: int) -> Tensor:

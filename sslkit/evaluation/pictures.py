@@ -15,6 +15,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from sslkit.data.label_sets import as_sets, first_class
 from sslkit.evaluation.features import Features, frozen
 from sslkit.evaluation.map_colours import map_colours
 from sslkit.evaluation.metrics import confusion_matrix
@@ -55,7 +56,8 @@ def write_pictures(
     """Write ``neighbours``, ``tsne``, ``feature_maps``, ``confusion`` and ``spectrum`` as ``.png``.
 
     What cannot be drawn is left out: feature maps of a backbone that has none, a t-SNE of fewer
-    than four images.
+    than four images, confusions where images have several classes. Neighbours that share one of
+    these are then right, and the t-SNE is coloured by an image's first class.
 
     Args:
         folder: Made where it is missing; earlier pictures are replaced.
@@ -84,7 +86,8 @@ def write_pictures(
     if hasattr(encoder.backbone, "forward_intermediates"):
         figures["feature_maps"] = map_sheet(encoder, images[:MAPPED], device=device)
     found = scores.predictions
-    probes = [] if found is None else [p for p in _PROBES if p in found.predicted]
+    one = found is not None and found.label.ndim == 1
+    probes = [p for p in _PROBES if p in found.predicted] if found is not None and one else []
     if found is not None and probes:
         taken = torch.from_numpy(found.predicted[probes[0]])
         label = torch.from_numpy(found.label)
@@ -137,11 +140,12 @@ def neighbour_sheet(
     count = min(NEIGHBOURS, cosine.shape[1] - among_themselves)
     values, found = cosine.topk(count, dim=1)
     rows, where = found.unique(return_inverse=True)
+    own, theirs = _of_one_kind(test.labels[shown], bank.labels[found.flatten()])
     return retrieval_figure(
         images.numpy(),
         images_at(loader, bank, rows)[where].numpy(),
-        query_labels=test.labels[shown].numpy(),
-        neighbour_labels=bank.labels[found].numpy(),
+        query_labels=own.numpy(),
+        neighbour_labels=theirs.unflatten(0, tuple(found.shape)).numpy(),
         cosines=values.numpy(),
         classes=classes,
         note=(
@@ -150,6 +154,12 @@ def neighbour_sheet(
             else "Queries are drawn at random, class after class; neighbours are training images."
         ),
     )
+
+
+def _of_one_kind(labels: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Classes of both; or where one of them has label sets, sets of both."""
+    widths = {part.shape[1] for part in (labels, others) if part.ndim == 2}
+    return (as_sets(labels, *widths), as_sets(others, *widths)) if widths else (labels, others)
 
 
 def map_sheet(
@@ -211,7 +221,9 @@ def tsne_figure(
         f"{len(rows):,} images, perplexity {perplexity:.0f}, cosine distances, seed {seed}. "
         "Neighbourhoods mean something; the size of\nclusters and how far they are apart do not."
     )
-    labels = features.labels[rows].numpy()
+    labels = first_class(features.labels[rows]).numpy()
+    if features.labels.ndim == 2:
+        note += "\nThe colour is that of an image's first class in the list; light grey: none."
     return scatter_figure(placed, labels, classes=classes, title="t-SNE of the features", note=note)
 
 

@@ -7,6 +7,7 @@ N images, F feature width, C classes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from sslkit.evaluation.features import Features, extract_features
 from sslkit.evaluation.label_set_probes import probe_label_sets
 from sslkit.evaluation.plan import QUICK, Plan
 from sslkit.evaluation.scores import Scores
-from sslkit.evaluation.usable import usable_rows
+from sslkit.evaluation.usable import check_kinds, scored_rows, usable_rows
 from sslkit.nn import Encoder
 from sslkit.nn.layers import OUTPUT
 
@@ -86,7 +87,9 @@ def evaluate_features(
 
     Args:
         train: Of the images that are searched and fitted: one class an image, or several.
-        test: Of the images to score.
+        test: Of the images to score: of the same kind; or where training images have one class,
+            label sets, any class of which is right. Images with an empty set are then left out, as
+            in ReaL.
         seed: Of the training images that are held out to choose on, and of what else is drawn.
         device: Where the kNN and the linear heads run.
         k: How many neighbours vote, one score each.
@@ -111,15 +114,10 @@ def evaluate_features(
             f"kNN with k={list(k)} needs at least one k and as many labelled training images, and "
             f"there are {len(train.labels)}. Use smaller values of k or more training images."
         )
-    test = usable_rows(test, "test", name, multi_label=True)
-    if train.labels.shape[1:] != test.labels.shape[1:]:
-        raise ValueError(
-            "training and test images must have labels of one kind, (N,) classes or (N, K) label "
-            f"sets of the same K classes, got {tuple(train.labels.shape)} and "
-            f"{tuple(test.labels.shape)}."
-        )
+    check_kinds(train.labels, test.labels)
+    there, test = len(test.labels), scored_rows(train, test, name)
     probe = probe_classes if train.labels.ndim == 1 else probe_label_sets
-    return probe(
+    scores = probe(
         train,
         test,
         name=name,
@@ -131,3 +129,4 @@ def evaluate_features(
         seed=seed,
         device=device,
     )
+    return scores if scores.metric != "in_set" else replace(scores, n_empty=there - scores.n_test)

@@ -30,7 +30,7 @@ def describe_protocol(
     seed: int,
     split: Literal["test", "val"] = "test",
     plan: Plan = QUICK,
-    metric: Literal["top1", "mAP"] = "top1",
+    metric: Literal["top1", "mAP", "in_set"] = "top1",
     figures: Collection[str] | None = None,
     rows: Collection[str] = (RANDOM,),
 ) -> dict[str, str]:
@@ -42,7 +42,8 @@ def describe_protocol(
         seed: Of the held-out part and of the random weights.
         split: Which split of the data is scored, as test images.
         plan: What was measured beside.
-        metric: ``top1``, or ``mAP`` of images with several classes.
+        metric: ``top1``; ``in_set``, top-1 in the label set; or ``mAP`` of images with several
+            classes.
         figures: The names of those that there are; None: those of every quick evaluation.
         rows: The names of the rows that need a word.
 
@@ -68,13 +69,13 @@ def describe_protocol(
         **{f"{probe}_ece": _calibration(probe) for probe in ("linear", "sweep")},
     }
     wanted = [*(f"knn_{count}" for count in k), "linear"] if figures is None else figures
-    what = "Top-1 accuracy" if metric == "top1" else "Mean average precision over the classes"
     return {
         "features": (
             "Pooled features of the frozen encoder in eval mode, float32; images resized and "
-            f"centre-cropped to the encoder's size, normalised, not augmented. {what} on the "
-            f"{scored} images"
-            f"{'.' if split == 'test' else ', as the data has no labelled test split.'}"
+            f"centre-cropped to the encoder's size, normalised, not augmented. {_WHAT[metric]} on "
+            f"the {scored} images"
+            f"{'' if split == 'test' else ', as the data has no labelled test split'}."
+            f"{_IN_SET if metric == 'in_set' else ''}"
         ),
         **{name: text for name, text in told.items() if name in wanted},
         **{name: text for name, text in _rows(seed, rows).items() if name in rows},
@@ -124,12 +125,23 @@ def heading(name: str) -> str:
     return _HEADINGS.get(name, name)
 
 
+_WHAT = {
+    "top1": "Top-1 accuracy",
+    "mAP": "Mean average precision over the classes",
+    "in_set": "Top-1 accuracy in the label set",
+}
+_IN_SET = (
+    " Training images have one class each, these have sets of classes: an image counts as right if "
+    "the predicted class is one of its own, and images with an empty set are left out (ReaL, Beyer "
+    "et al. 2020)."
+)
 _HEADINGS = {
     "knn": "kNN, chosen",
     "sweep": "linear heads",
     "sweep_best_epoch": "linear heads, best epoch",
     "sweep_in_set": "linear heads, top-1 in set",
     "sweep_variable_top_k": "linear heads, variable top-k",
+    "linear_variable_top_k": "linear, variable top-k",
     SEEDS: "mean ± deviation",
     MAP_INTERVALS: "intervals of mAP",
 }
@@ -140,7 +152,7 @@ def _vote(count: int, temperature: float, metric: str) -> str:
         f"Weighted kNN: the {count} training images with the highest cosine similarity vote "
         f"with weight exp(cos / {temperature:g})"
     )
-    return f"{vote}." if metric == "top1" else f"{vote} for all their classes."
+    return f"{vote} for all their classes." if metric == "mAP" else f"{vote}."
 
 
 def _heads(plan: Plan, seed: int, metric: str) -> dict[str, str]:
@@ -152,7 +164,7 @@ def _heads(plan: Plan, seed: int, metric: str) -> dict[str, str]:
         if plan.layers
         else ""
     )
-    loss = "softmax" if metric == "top1" else "sigmoid"
+    loss = "sigmoid" if metric == "mAP" else "softmax"
     return {
         "sweep": (
             f"{len(HEADS)} linear heads trained side by side with SGD (momentum 0.9, cosine, "
@@ -170,9 +182,10 @@ def _heads(plan: Plan, seed: int, metric: str) -> dict[str, str]:
         "sweep_in_set": (
             "Share of the images with a class whose highest score is one of their classes (ReaL)."
         ),
-        "sweep_variable_top_k": (
+        **dict.fromkeys(
+            ("sweep_variable_top_k", "linear_variable_top_k"),
             "Mean share of an image's k classes among its k highest scores, over images with a "
-            "class."
+            "class.",
         ),
     }
 

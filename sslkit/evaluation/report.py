@@ -94,6 +94,7 @@ class Report:
             "split": SCORED[self.split],
             "n_train": first.n_train,
             "n_test": first.n_test,
+            **({"n_empty": first.n_empty} if first.metric == "in_set" else {}),
             "num_classes": first.num_classes,
             "feature_width": first.feature_width,
             "metric": first.metric,
@@ -121,7 +122,8 @@ class Report:
         see `sslkit.predictions`.
 
         Args:
-            folder: Made where it is missing; earlier files of these names are replaced.
+            folder: Made where it is missing; earlier files of these names are replaced, and earlier
+            predictions removed where there are none.
 
         Returns:
             The paths of the JSON and the text.
@@ -139,6 +141,8 @@ class Report:
             files[folder / FILE] = predictions_bytes(predictions)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if not predictions:
+                (folder / FILE).unlink(missing_ok=True)  # of an earlier evaluation
             for path, content in files.items():
                 with whole_file(path) as unfinished:
                     unfinished.write_bytes(content)
@@ -175,5 +179,10 @@ class Report:
             "training images."
             for k in first.left_out
         ]
+        if first.n_empty:
+            left_out.append(
+                f"{first.n_empty:,} of {first.n_empty + first.n_test:,} {SCORED[self.split]} "
+                "images have an empty label set and are left out."
+            )
         # What is left out of all rows is said once.
         return [*left_out, *dict.fromkeys(note for one in self.scores for note in one.notes)]

@@ -14,6 +14,10 @@ from sslkit.evaluation.protocol_text import REPRESENTATION, heading
 _TEXT_WIDTH = 88
 # More figures stand below each other, with the encoders beside each other.
 _MOST_COLUMNS = 4
+_METRICS = {
+    "mAP": "Figures are mean average precisions unless their name says otherwise.",
+    "in_set": "An image counts as right if the predicted class is in its label set.",
+}
 # Classes in the table; of more, those that are right least often.
 _CLASSES = 25
 
@@ -113,7 +117,8 @@ def _caption(content: Mapping[str, Any]) -> list[str]:
     )
     plan = content.get("plan", {}).get("name", "quick")
     named = [] if plan == "quick" else [f"Protocol: {plan}."]
-    return [*([about] if about else []), sizes, *named, *content["notes"]]
+    what = [_METRICS[metric]] if (metric := content.get("metric")) in _METRICS else []
+    return [*([about] if about else []), sizes, *named, *what, *content["notes"]]
 
 
 def _choices(rows: Sequence[Mapping[str, Any]]) -> Table:

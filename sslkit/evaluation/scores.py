@@ -23,7 +23,8 @@ from sslkit.predictions import Predictions
 class Scores:
     """How good one encoder's frozen features are; figures are shares, 0 to 1.
 
-    Where images have several classes, figures are mean average precisions and not accuracies.
+    Where images have several classes, figures are mean average precisions and not accuracies; where
+    only those to score do, accuracies count any of an image's classes as right (ReaL).
 
     Attributes:
         encoder: Which encoder, in words.
@@ -37,16 +38,17 @@ class Scores:
         left_out: The values of k that were asked for and are larger than ``n_train``.
         predictions: What each test image was taken for, by the name of the figure (``knn_20``,
             ``linear``), where it is kept; not compared.
-        metric: ``top1``; or ``mAP``.
+        metric: ``top1``; ``in_set``, top-1 in the label set; or ``mAP``.
         votes: The grid of kNN votes, where there was one; this and what follows is not compared.
         sweep: The linear heads, where some were trained.
         few: What few labels gave, by the name of the figure.
         over_seeds: Mean and standard deviation of figures that were repeated with other seeds.
         details: What lies behind the predictions of a probe, by the name of its figure.
-        label_sets: What there is beside mAP, where images have several classes.
+        label_sets: What there is beside mAP or top-1, where images to score have several classes.
         intervals: Of figures that are no means over ``predictions``.
         representation: What the features are like, told without labels.
         notes: What was left out and why, in sentences.
+        n_empty: Images with an empty label set, which are not among the ``n_test``.
     """
 
     encoder: str
@@ -58,7 +60,7 @@ class Scores:
     feature_width: int
     left_out: tuple[int, ...] = ()
     predictions: Predictions | None = field(default=None, compare=False, repr=False)
-    metric: Literal["top1", "mAP"] = "top1"
+    metric: Literal["top1", "mAP", "in_set"] = "top1"
     votes: KNNResult | None = field(default=None, compare=False, repr=False)
     sweep: SweepResult | None = field(default=None, compare=False, repr=False)
     few: Mapping[str, FewLabels] = field(default_factory=dict, compare=False, repr=False)
@@ -70,6 +72,7 @@ class Scores:
     )
     representation: Representation | None = field(default=None, compare=False, repr=False)
     notes: tuple[str, ...] = ()
+    n_empty: int = 0
 
     def figures(self) -> dict[str, float]:
         """Every figure under the name that reports, protocols and predictions share.
@@ -85,8 +88,8 @@ class Scores:
             found["sweep"] = self.sweep.figure
             found["sweep_best_epoch"] = self.sweep.best.figure
         if self.label_sets is not None:
-            others = self.label_sets.figures.items()
-            found |= {f"sweep_{name}": value for name, value in others if name != "mAP"}
+            probe, others = self.label_sets.probe, self.label_sets.figures.items()
+            found |= {f"{probe}_{name}": value for name, value in others if name != "mAP"}
         found |= {name: few.results[0].accuracy for name, few in self.few.items()}
         return found | {f"{name}_ece": own.calibration for name, own in self.details.items()}
 

@@ -15,6 +15,7 @@ from sslkit.evaluation.plan import QUICK, Plan
 from sslkit.evaluation.protocol import PRETRAINED, RANDOM, evaluate_features
 from sslkit.evaluation.protocol_text import PIXELS
 from sslkit.evaluation.raw_pixels import RawPixels
+from sslkit.evaluation.real_labels import real_label_sets
 from sslkit.evaluation.report import Report
 from sslkit.evaluation.representation import describe_features
 from sslkit.evaluation.scores import Scores
@@ -85,6 +86,7 @@ def evaluate_on(
     best: Mapping[str, Encoder] | None = None,
     cache: Path | str | None = None,
     keep: bool = False,
+    real_labels: Path | str | None = None,
 ) -> Evaluation:
     """Run the protocol on an encoder's features, beside those of untrained ones.
 
@@ -103,12 +105,21 @@ def evaluate_on(
         cache: Folder of `sslkit.evaluation.cached_features`; None keeps features in memory, those
             of one encoder at a time unless ``keep`` is set.
         keep: Whether pictures will be drawn.
+        real_labels: A file of label sets to score by, see `sslkit.evaluation.real_labels`; the
+            images to score need no labels then.
 
     Raises:
-        ValueError: If a split or its labels are missing, or the features cannot be scored.
+        FileNotFoundError: If there is no such file.
+        ValueError: If a split or its labels are missing, the features cannot be scored, or the file
+            does not fit.
     """
     data.setup("test")
-    fitted, scored = splits_to_score(data) or ("train", "test")  # for which it says what is missing
+    sets = None
+    if real_labels is None:
+        fitted, scored = splits_to_score(data) or ("train", "test")  # it says what is missing
+    else:
+        fitted, scored = "train_and_held_out", _split_of_its_own(data)
+        sets = real_label_sets(data, scored, real_labels)
     loaders = data.eval_dataloader(fitted, limits[0]), data.eval_dataloader(scored, limits[1])
     candidates = {PRETRAINED: encoder, **(best or {}), RANDOM: encoder.reinitialised(seed)}
     rows: dict[str, Encoder | RawPixels] = dict(candidates)
@@ -119,8 +130,11 @@ def evaluate_on(
     for row, candidate in rows.items():
         if plan.details:
             print(f"Evaluating: {row} ({len(scores) + 1} of {len(rows)}) ...", flush=True)
-        net, layers = _layered(candidate, plan, loaders[0], device)
+        net, layers = layered(candidate, plan, loaders[0], device)
         train, test = (_features(net, loader, cache, device) for loader in loaders)
+        if sets is not None:
+            assert test.index is not None  # of a loader of the data module
+            test = replace(test, labels=sets[test.index])
         found = evaluate_features(
             train, test, seed=seed, device=device, name=row, plan=plan, layers=layers
         )
@@ -134,6 +148,7 @@ def evaluate_on(
         del train, test  # there may be gigabytes of them
     about = {"data": data.description}
     about |= {"at most train images": limits[0], "at most test images": limits[1]}
+    about |= {} if real_labels is None else {"label sets": str(real_labels)}
     report = Report(
         checkpoint=name,
         data=about,
@@ -158,10 +173,29 @@ def splits_to_score(data: ImageDataModule) -> tuple[Fitted, Scored] | None:
     return ("train", "val") if data.labelled and "val" in data.splits() else None
 
 
-def _layered(
+def _split_of_its_own(data: ImageDataModule) -> Scored:
+    """What label sets of a file are of: images that no training has seen, labelled or not."""
+    split = data.evaluation_split() or data.evaluation_split(labelled=False)
+    if split is None:
+        raise ValueError(
+            "a file of label sets is of test images, or of a validation split of its own, and the "
+            f"data has only {', '.join(data.splits())}"
+            f"{'' if data.labelled else ', without labels to fit a probe on'}."
+        )
+    return split
+
+
+def layered(
     candidate: Encoder | RawPixels, plan: Plan, loader: Any, device: torch.device | str
 ) -> tuple[Extractor, Mapping[str, int] | None]:
-    """What gives the features, and the widths of the layers in them."""
+    """What gives the features that a plan asks for, and the widths of the layers in them.
+
+    Args:
+        candidate: The encoder; its training flags are put back.
+        plan: Its layers.
+        loader: Of images, the first of which show which layers differ.
+        device: Where the encoder runs.
+    """
     if not plan.layers or isinstance(candidate, RawPixels):
         return candidate, None
     batch = as_batch(next(iter(loader)))

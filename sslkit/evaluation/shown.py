@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sslkit.data import Batch, as_batch
 from sslkit.data.fingerprint import images_in_order
+from sslkit.data.label_sets import first_class
 from sslkit.evaluation.features import Features
 from sslkit.seeding import counter_generator
 
@@ -22,13 +23,15 @@ def draw_balanced(labels: Tensor, count: int, *, seed: int) -> Tensor:
     """Draw rows at random, from every class equally many as far as it has them.
 
     Args:
-        labels: ``(N,)``, −1 = unlabelled, a class of its own here.
+        labels: ``(N,)``, −1 = unlabelled, a class of its own here; of label sets ``(N, K)`` bool
+            the first class counts.
         count: At most so many.
         seed: Of the draw.
 
     Returns:
         ``(n,)`` int64 rows, sorted by their label.
     """
+    labels = first_class(labels)
     order = torch.randperm(len(labels), generator=counter_generator(_SHOWN, seed))
     mixed = labels[order]
     sorted_labels, by_class = mixed.sort(stable=True)

@@ -20,7 +20,7 @@ from sslkit.evaluation.heads import Head, LinearHeads
 from sslkit.evaluation.held_out import held_out_rows
 from sslkit.evaluation.label_sets import mean_average_precision
 from sslkit.evaluation.metrics import top1_hits
-from sslkit.evaluation.usable import check_classes, usable_rows
+from sslkit.evaluation.usable import check_classes, check_kinds, scored_rows, usable_rows
 from sslkit.nn.layers import OUTPUT
 
 HEADS = tuple(
@@ -55,7 +55,8 @@ class SweepResult:
     """What the sweep found. The figure to report is `figure`: that of the last epoch.
 
     Attributes:
-        metric: ``top1``, a share of the test images; or ``mAP`` of images with several classes.
+        metric: ``top1``, a share of the test images; ``in_set``, the same where these have label
+            sets and training images one class; or ``mAP`` of images with several classes.
         figure: Of the chosen head, trained on all training images to its last epoch.
         head: The chosen head, the best on the held-out part at the last epoch.
         logits: ``(M, C)`` of the chosen head, on the labelled test images in their order.
@@ -66,7 +67,7 @@ class SweepResult:
         epochs: How many there were in the last training.
     """
 
-    metric: Literal["top1", "mAP"]
+    metric: Literal["top1", "mAP", "in_set"]
     figure: float
     head: Head
     logits: Tensor
@@ -98,7 +99,9 @@ def linear_sweep(
 
     Args:
         train: Features to fit, with one class an image or several; unlabelled ones are left out.
-        test: Features to score; they are read after everything is fitted.
+        test: Features to score; they are read after everything is fitted. Where they have label
+            sets and training images one class, any class of a set is right, and images with an
+            empty one are left out.
         seed: Of the held-out part, which is `linear_probe`'s, and of the order of the batches.
         heads: The settings to choose from, each once.
         layers: Where features of several layers stand side by side, the width of each under its
@@ -121,7 +124,7 @@ def linear_sweep(
     layers = {OUTPUT: train.features.shape[1]} if layers is None else dict(layers)
     heads = [head._replace(layer=layer) for layer in layers for head in heads]
     train = usable_rows(train, "training", name, multi_label=True)
-    test = usable_rows(test, "test", name, multi_label=True)
+    test = scored_rows(train, test, name)
     _check_pair(train, test, layers)
     held = held_out_rows(train.labels, seed)
     fitted, held_rows = (mask.nonzero().flatten() for mask in (~held, held))
@@ -157,14 +160,17 @@ def linear_sweep(
     *_, (last, final) = trained(own, width, torch.arange(len(held)), [head])
     logits = _logits(final, own_test.features, device)
     best_logits = _logits(best[2], test.features, device)
+    several = train.labels.ndim == 2
     return SweepResult(
-        metric="top1" if train.labels.ndim == 1 else "mAP",
-        figure=_figure(logits, test.labels),
+        metric="mAP" if several else "top1" if test.labels.ndim == 1 else "in_set",
+        figure=_figure(logits, test.labels, several),
         head=head,
         logits=logits,
         index=test.index,
         held_out=figures,
-        best=BestEpoch(best[2].heads[0], best[1], best[0], _figure(best_logits, test.labels)),
+        best=BestEpoch(
+            best[2].heads[0], best[1], best[0], _figure(best_logits, test.labels, several)
+        ),
         epochs=last,
     )
 
@@ -181,14 +187,14 @@ def _figures(
         kept.append((logits.transpose(1, 2) if several else logits.argmax(dim=1)).cpu())
     found = torch.cat(kept, dim=1)
     return [
-        _figure(of_head, features.labels[rows]) if finite else 0.0
+        _figure(of_head, features.labels[rows], several) if finite else 0.0
         for of_head, finite in zip(found, heads.finite(), strict=True)
     ]
 
 
-def _figure(found: Tensor, labels: Tensor) -> float:
-    """Top-1 of ``(n,)`` classes or ``(n, C)`` logits; mAP of logits where labels are sets."""
-    if labels.ndim == 2:
+def _figure(found: Tensor, labels: Tensor, several: bool) -> float:
+    """Top-1 of ``(n,)`` classes or ``(n, C)`` logits; mAP of logits where heads learned sets."""
+    if several:
         return mean_average_precision(found, labels)
     return top1_hits(found, labels).double().mean().item()
 
@@ -233,10 +239,6 @@ def _check_pair(train: Features, test: Features, layers: Mapping[str, int]) -> N
             f"training features are {train.features.shape[1]} wide and test features "
             f"{test.features.shape[1]}: both must come from one encoder."
         )
-    if train.labels.shape[1:] != test.labels.shape[1:]:
-        raise ValueError(
-            "training and test labels must be of one kind, (N,) classes or (N, K) label sets of "
-            f"the same K classes, got {tuple(train.labels.shape)} and {tuple(test.labels.shape)}."
-        )
+    check_kinds(train.labels, test.labels)
     if train.labels.ndim == 1:
         check_classes(train.labels, test.labels)

@@ -1,6 +1,7 @@
 """Images with their nearest neighbours in feature space, right and wrong ones framed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from sslkit.figures.sheet import Tile, displayed, sheet
 
+_LETTERS = 16  # of a caption's names
 RIGHT, WRONG = "#0072B2", "#D55E00"  # told apart by the colour-blind
 
 
@@ -15,8 +17,8 @@ def retrieval_figure(
     queries: NDArray[np.uint8],
     neighbours: NDArray[np.uint8],
     *,
-    query_labels: NDArray[np.int64],
-    neighbour_labels: NDArray[np.int64],
+    query_labels: NDArray[np.int64] | NDArray[np.bool_],
+    neighbour_labels: NDArray[np.int64] | NDArray[np.bool_],
     cosines: NDArray[np.floating],
     classes: Sequence[str] | None = None,
     note: str = "",
@@ -26,8 +28,9 @@ def retrieval_figure(
     Args:
         queries: ``(q, C, h, w)`` uint8.
         neighbours: ``(q, k, C, h', w')`` uint8.
-        query_labels: ``(q,)``, −1 = unlabelled.
-        neighbour_labels: ``(q, k)``. Where both have a label, the frame says whether they agree.
+        query_labels: ``(q,)``, −1 = unlabelled; or ``(q, K)`` bool, several classes an image.
+        neighbour_labels: ``(q, k)``, or ``(q, k, K)``. Where both have a label, the frame says
+            whether they agree; of several, whether they share one.
         cosines: ``(q, k)``, similarities with the query.
         classes: Names of the classes; None writes their numbers.
         note: How queries were chosen; a sentence that ends the note below the sheet.
@@ -37,44 +40,65 @@ def retrieval_figure(
     """
     tiles: list[Tile] = []
     shown = displayed(queries)
+    several = query_labels.ndim == 2
+    known, right = _agreement(query_labels, neighbour_labels)
     for row, label in enumerate(query_labels):
         tiles.append(Tile(shown[row], row, 0, _name(label, classes)))
         for column, image in enumerate(displayed(neighbours[row])):
-            own = neighbour_labels[row, column]
-            frame = None if min(label, own) < 0 else RIGHT if label == own else WRONG
-            name = "" if frame == RIGHT else f" {_name(own, classes)}"
+            frame = None
+            if known[row, column]:
+                frame = RIGHT if right[row, column] else WRONG
+            name = "" if frame == RIGHT else f" {_name(neighbour_labels[row, column], classes)}"
             caption = f"{cosines[row, column]:.3f}{name}"
             tiles.append(Tile(image, row, column + 1.25, caption, frame))
-    agree, known = _agreement(query_labels, neighbour_labels)
-    share = f" Of these neighbours {100 * agree[known].mean():.0f} % are of the query's class."
+    share = ""
+    if known.any():
+        what = "share a class with the query" if several else "are of the query's class"
+        share = f" Of these neighbours {100 * right[known].mean():.0f} % {what}."
     text = (
-        f"Left: the query. Then its nearest neighbours, with their cosine{_frames(agree, known)}. "
-        f"{note}{share if known.any() else ''}"
+        "Left: the query. Then its nearest neighbours, with their "
+        f"cosine{_frames(known, right, several)}. {note}{share}"
     )
     return sheet(tiles, title="Nearest neighbours in feature space", note=text)
 
 
 def _agreement(
-    query_labels: NDArray[np.int64], neighbour_labels: NDArray[np.int64]
+    own: NDArray[Any], others: NDArray[Any]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether labels are equal, and whether both are known; ``(q, k)`` each."""
-    query = query_labels[:, None]
-    return query == neighbour_labels, (query >= 0) & (neighbour_labels >= 0)
+    """``(q, k)`` whether both have a label, and whether these agree."""
+    if own.ndim == 1:
+        return (own[:, None] >= 0) & (others >= 0), own[:, None] == others
+    known = np.any(own, axis=1)[:, None] & np.any(others, axis=2)
+    return known, np.any(own[:, None] & others, axis=2)
 
 
-def _frames(agree: NDArray[np.bool_], known: NDArray[np.bool_]) -> str:
+def _frames(known: NDArray[np.bool_], right: NDArray[np.bool_], several: bool) -> str:
     """What the frames on the sheet mean, and no others."""
-    right, wrong = (agree & known).any(), (~agree & known).any()
-    said = ""
-    if right:
-        said = "; blue frame: the query's class"
-    if wrong:
-        said += ", orange: another, named" if right else "; orange frame: another class, named"
+    blue, orange = (known & right).any(), (known & ~right).any()
+    agrees = "it shares a class" if several else "the query's class"
+    other = "none" if several else "another"
+    said = f"; blue frame: {agrees}" if blue else ""
+    if orange:
+        alone = "it shares no class" if several else "another class"
+        said += f", orange: {other}, named" if blue else f"; orange frame: {alone}, named"
     return f"{said}; no frame: one of both has no label" if said and not known.all() else said
 
 
-def _name(label: int, classes: Sequence[str] | None) -> str:
-    if label < 0:
-        return ""
-    name = classes[label] if classes is not None and label < len(classes) else f"class {label}"
-    return name if len(name) <= 16 else f"{name[:15]}…"
+def _name(label: Any, classes: Sequence[str] | None) -> str:
+    """The name of a class; of several the first, and how many more there are.
+
+    Args:
+        label: A number, −1 = unlabelled; or ``(K,)`` bool.
+        classes: The names.
+    """
+    several = isinstance(label, np.ndarray)
+    labels = np.flatnonzero(label).tolist() if several else [int(label)] if label >= 0 else []
+    names = [
+        classes[one] if classes is not None and one < len(classes) else f"class {one}"
+        for one in labels
+    ]
+    if len(", ".join(names)) <= _LETTERS:
+        return ", ".join(names)
+    more = f" +{len(names) - 1}" if len(names) > 1 else ""
+    room = _LETTERS - len(more)
+    return (names[0] if len(names[0]) <= room else f"{names[0][: room - 1]}…") + more

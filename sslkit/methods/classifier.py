@@ -118,6 +118,12 @@ class Classifier(SafelyLoaded):
         """Make the head for the data's classes; agree with the data on channels and statistics."""
         data = getattr(self.trainer, "datamodule", None)
         check_channels(self.encoder, data)
+        if getattr(data, "label_sets", False):
+            raise ValueError(
+                f"{type(self).__name__} learns one class an image, and the training images have "
+                "several classes each (labels of a column for each class). Give data of one class "
+                "an image; `sslkit evaluate` and OfflineProbe score frozen features on such labels."
+            )
         mean, std = getattr(data, "mean", None), getattr(data, "std", None)
         if self._statistics_are_its_own:
             mean, std = self.encoder.mean.tolist(), self.encoder.std.tolist()

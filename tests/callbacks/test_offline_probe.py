@@ -1,5 +1,6 @@
 """The protocol during training: what it finds, and that the training does not notice."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,9 @@ from tiny import METHODS, trainer
 
 from sslkit.callbacks import OfflineProbe, OnlineKNN
 from sslkit.data import ImageArrays, ImageDataModule
-from sslkit.evaluation import evaluate_features, extract_features
+from sslkit.evaluation import FULL, evaluate_features, extract_features
+from sslkit.evaluation.plan import PLANS
+from sslkit.evaluation.scoring import layered
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*")
 KNN = "offline_probe/val_knn_20"
@@ -56,6 +59,45 @@ def test_figures_are_those_of_the_protocol_on_the_validation_images(tmp_path):
     assert {"offline_probe/val_knn_20", "offline_probe/val_linear"} <= found.keys()
 
 
+def test_the_full_plan_is_the_full_protocol_and_can_be_monitored(tmp_path, monkeypatch):
+    monkeypatch.setattr("sslkit.evaluation.head_training.MIN_STEPS", 10)
+    monkeypatch.setitem(PLANS, "full", replace(FULL, epochs=2, fractions=(0.5,), shots=(1,)))
+    monitored = "offline_probe/val_sweep"
+    best = ModelCheckpoint(tmp_path / "best", filename="{epoch}", monitor=monitored, mode="max")
+    probe = OfflineProbe(plan="full", every_n_epochs=1)
+    run = fit(tmp_path, best, probe, epochs=1, enable_checkpointing=True)
+    found = {n: v.item() for n, v in run.callback_metrics.items() if n.startswith("offline_probe")}
+    loaders = [data().eval_dataloader(split) for split in ("train", "val")]
+    net, layers = layered(run.lightning_module.encoder, PLANS["full"], loaders[0], "cpu")
+    features = [extract_features(net, loader) for loader in loaders]
+    expected = evaluate_features(*features, seed=0, plan=PLANS["full"], layers=layers).figures()
+    assert found == pytest.approx({f"offline_probe/val_{n}": v for n, v in expected.items()})
+    assert {"knn", "sweep", "linear_50_percent", "linear_1_shot", "linear_ece"} <= expected.keys()
+    assert [path.name for path in (tmp_path / "best").iterdir()] == ["epoch=0.ckpt"]
+    assert best.best_model_score == pytest.approx(expected["sweep"])
+
+
+def test_a_plan_that_there_is_not():
+    with pytest.raises(ValueError, match="needs a plan of quick or full, got 'slow'"):
+        OfflineProbe(plan="slow")
+
+
+def test_label_sets_are_scored_as_such(tmp_path, monkeypatch):
+    monkeypatch.setattr("sslkit.evaluation.head_training.MIN_STEPS", 10)
+    several, val = shades(32), shades(24)
+    for part in (several, val):
+        part.labels = torch.nn.functional.one_hot(part.labels, 4).bool()
+    val.labels[3] = False
+    for train, names in (
+        (several, {"knn_20", "sweep", "sweep_best_epoch", "sweep_in_set", "sweep_variable_top_k"}),
+        (shades(32), {"knn_20", "linear", "linear_variable_top_k"}),
+    ):
+        given = ImageDataModule(train, val_source=val, batch_size=16)
+        run = fit(tmp_path, OfflineProbe(), OnlineKNN(bank="train"), epochs=1, given=given)
+        shown = {name for name in run.callback_metrics if name.startswith("offline_probe/")}
+        assert shown == {f"offline_probe/val_{name}" for name in names}
+
+
 def test_test_images_are_never_read_and_only_so_many_of_the_others(tmp_path):
     counts = Counts()
     probe = OfflineProbe(every_n_epochs=1, train_images=28, val_images=20)
@@ -64,9 +106,11 @@ def test_test_images_are_never_read_and_only_so_many_of_the_others(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["SimCLR", "MoCo"])
-def test_the_run_is_bit_identical_without_it(tmp_path, method):
+def test_the_run_is_bit_identical_without_it(tmp_path, method, monkeypatch):
+    monkeypatch.setattr("sslkit.evaluation.head_training.MIN_STEPS", 10)
+    monkeypatch.setitem(PLANS, "full", replace(FULL, epochs=1, fractions=(), shots=(1,)))
     ends = []
-    watching = [OfflineProbe(every_n_epochs=1), OnlineKNN(k=5, bank="train")]
+    watching = [OfflineProbe(plan="full", every_n_epochs=1), OnlineKNN(k=5, bank="train")]
     for callbacks in ([], watching):
         run = fit(tmp_path, *callbacks, method=method)
         module = run.lightning_module

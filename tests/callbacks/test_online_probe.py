@@ -5,6 +5,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from torch.utils.data import DataLoader
 
 from sslkit.callbacks import OnlineKNN, OnlineProbe
 
@@ -180,8 +181,24 @@ def test_labels_of_several_classes_an_image_switch_it_off(watch, said, labelled)
     data.data = torch.utils.data.TensorDataset(data.data.tensors[0], torch.ones(96, 3).bool())
     watch(OnlineProbe(), data=data)
     assert said == [
-        "OnlineProbe is off: the labels are of shape (16, 3), several classes an image."
+        "OnlineProbe is off: the training images have several classes each, and it needs one class "
+        "an image (OfflineProbe and `sslkit evaluate` score such labels)."
     ]
+
+
+def test_validation_images_of_several_classes_are_not_scored_and_it_is_said_once(
+    watch, said, labelled
+):
+    data = labelled()
+    x, label = data.data.tensors
+    sets = torch.utils.data.TensorDataset(x, torch.nn.functional.one_hot(label.clamp(0)).bool())
+    data.val_dataloader = lambda: DataLoader(sets, batch_size=10)
+    seen = watch(OnlineProbe(), OnlineKNN(k=5), data=data).callback_metrics
+    assert [line.split(":")[0] for line in said] == [
+        "OnlineProbe does not score",
+        "OnlineKNN is off",
+    ]
+    assert "online_probe/train_loss" in seen and not [name for name in seen if "val" in name]
 
 
 def test_a_label_beyond_the_classes_is_an_error_that_names_both(watch):

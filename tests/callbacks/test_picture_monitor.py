@@ -67,6 +67,16 @@ def test_without_validation_images_or_labels_there_is_no_confusion_matrix(tmp_pa
     assert drawn(tmp_path) == {f"{name}-epoch0001.png" for name in ALL - missing}
 
 
+def test_images_of_several_classes_have_all_but_the_confusions(tmp_path):
+    several = shades(32)
+    several.labels = torch.nn.functional.one_hot(several.labels).bool()
+    for number, val in enumerate((several, shades(24))):
+        given = ImageDataModule(several, val_source=val, batch_size=16)
+        fit(tmp_path / str(number), PictureMonitor(), given=given)
+        expected = {f"{name}-epoch0001.png" for name in ALL - {"confusion"}}
+        assert drawn(tmp_path / str(number)) == expected
+
+
 def test_the_run_is_bit_identical_without_it(tmp_path):
     pictures = PictureMonitor(["neighbours", "tsne", "confusion"], every_n_epochs=1)
     ends = []

@@ -68,6 +68,18 @@ def test_arrays_that_cannot_be_used(arrays, said):
         ImageArrays(arrays)
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_several_classes_an_image(tmp_path, dtype):
+    sets = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, 1]], dtype)
+    np.savez(tmp_path / "a.npz", x_train=GREY, y_train=sets)
+    arrays = ImageArrays(tmp_path / "a.npz")
+    assert arrays.labels.dtype == torch.bool
+    assert np.array_equal(arrays.labels.numpy(), sets)
+    assert arrays[3][1].tolist() == [True] * 3
+    with pytest.raises(ValueError, match=r"y of .* has the number 7"):
+        ImageArrays({"x": GREY, "y": 7 * sets.astype(np.int64)})
+
+
 def test_unknown_split():
     with pytest.raises(ValueError, match="`split` is 'dev'"):
         ImageArrays({"x": GREY}, "dev")

@@ -128,3 +128,23 @@ def test_an_image_that_is_a_link_to_itself_is_an_unreadable_image(tmp_path):
     assert len(folder) == 2
     with pytest.raises(OSError, match=r"1\.png"):
         folder[1]
+
+
+def test_a_table_says_the_classes_wherever_images_lie(tmp_path):
+    for name in ("b.png", "a/2.png", "a/deep/1.png"):
+        put(tmp_path / name)
+    lines = ["image,classes", "a/deep/1.png,red;wide", "b.png,", "a/2.png,red"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    folder = ImageFolder(tmp_path)
+    assert folder.classes == ["red", "wide"]
+    assert [os.path.relpath(folder.path(i), tmp_path) for i in range(3)] == [
+        "b.png",
+        "a/2.png",
+        "a/deep/1.png",
+    ]
+    assert folder.labels.int().tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert folder[2][1].tolist() == [True, True]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,class", *lines[1:3], "a/2.png,wide"]))
+    folder = ImageFolder(tmp_path)
+    assert folder.classes == ["red;wide", "wide"] and folder.labels.tolist() == [-1, 1, 0]
+    assert folder[1][1] == 1

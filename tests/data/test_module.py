@@ -459,3 +459,53 @@ def test_paths_of_images_in_folders(tmp_path, resident_gb):
         assert len(found) == (2 if split in ("train", "val") else 4)
         assert all(Path(path).is_file() and Path(path).is_relative_to(folder) for path in found)
     assert ImageDataModule(arrays(), batch_size=4).paths("train", torch.arange(2)) is None
+
+
+SETS = np.random.default_rng(1).random((20, 3)) < 0.4
+
+
+@pytest.mark.parametrize("resident_gb", [0.0, 2.0])
+@pytest.mark.parametrize("listed", [False, True])
+def test_several_classes_an_image(resident_gb, listed):
+    pictures = Pictures([(Image.fromarray(p), s) for p, s in zip(PIXELS, SETS, strict=True)])
+    if listed:
+        pictures.targets = SETS.astype(int)
+    several = ImageDataModule(pictures, batch_size=4, workers=0, resident_gb=resident_gb)
+    several.setup()
+    assert (several.labelled, several.label_sets, several.num_classes) == (True, True, 3)
+    label = torch.cat([batch.label for batch in several.eval_dataloader("train")])
+    assert label.dtype == torch.bool and np.array_equal(label.numpy(), SETS)
+    batch = next(iter(several.train_dataloader()))
+    assert np.array_equal(batch.label.numpy(), SETS[batch.index])
+
+
+def test_several_classes_an_image_are_held_out_at_random(caplog):
+    source = ImageArrays({"x": PIXELS, "y": SETS})
+    with caplog.at_level(logging.INFO):
+        data = ImageDataModule(source, val_fraction=0.25, batch_size=4)
+        data.setup()
+    assert data.splits() == {"train": 15, "val": 5}
+    assert "not balanced by class: images have several" in caplog.text
+    assert data.evaluation_split() is None and data.labelled
+    with pytest.raises(ValueError, match="needs one class an image"):
+        ImageDataModule(source, label_fraction=0.5, batch_size=4).setup()
+
+
+def test_folders_with_tables_share_the_training_classes(tmp_path):
+    put(tmp_path, "train/1.png", "train/2.png", "train/3.png", "test/1.png", "test/2.png")
+    (tmp_path / "train/labels.csv").write_text("image,classes\n1.png,b;a\n2.png,c\n3.png,\n")
+    (tmp_path / "test/labels.csv").write_text("image,classes\n1.png,c;b\n2.png,\n")
+    data = ImageDataModule(str(tmp_path), batch_size=2)
+    data.setup()
+    assert data.classes == ["a", "b", "c"] and data.evaluation_split() == "test"
+    (batch,) = data.eval_dataloader("test")
+    assert batch.label.int().tolist() == [[0, 1, 1], [0, 0, 0]]
+    (tmp_path / "test/labels.csv").write_text("image,classes\n1.png,z\n2.png,\n")
+    with pytest.raises(ValueError, match=r"test split has classes .* 'z'"):
+        ImageDataModule(str(tmp_path), batch_size=2).eval_dataloader("test")
+
+
+def test_label_sets_that_are_all_empty_are_none():
+    data = ImageDataModule(ImageArrays({"x": PIXELS, "y": np.zeros((20, 3), bool)}), batch_size=4)
+    data.setup()
+    assert not data.labelled and not data.label_sets and data.num_classes is None

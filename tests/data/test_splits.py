@@ -80,6 +80,14 @@ def test_images_beside_splits_are_not_dropped_silently(tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
+def test_a_table_beside_splits_is_not_dropped_silently(tmp_path):
+    put(tmp_path, "train/1.png", "test/1.png")
+    (tmp_path / "labels.csv").write_text("image,class\ntrain/1.png,a\n")
+    with pytest.warns(UserWarning, match=r"labels\.csv is not read, as train/, test/ are splits"):
+        splits = open_splits(str(tmp_path))
+    assert splits["train"].labels.tolist() == [-1]
+
+
 def test_a_link_back_is_no_folder_of_images_beside_a_split(tmp_path):
     root = put(tmp_path, "train/a/1.png", "train/b/1.png")
     (tmp_path / "self").symlink_to(tmp_path)

@@ -71,10 +71,10 @@ def test_few_images_with_a_class_have_no_interval():
     assert 0 < low <= high <= 1
 
 
-def test_labels_of_two_kinds_are_refused():
-    with pytest.raises(ValueError, match="of one kind"):
+def test_training_sets_need_test_sets_of_the_same_classes():
+    with pytest.raises(ValueError, match="give the test images a set of all their classes"):
         evaluate_features(clouds(several=True), clouds(30), seed=0, k=(5,))
     narrow = clouds(30, several=True)
     narrow = Features(narrow.features, narrow.labels[:, :2])
-    with pytest.raises(ValueError, match=r"got \(90, 3\) and \(30, 2\)"):
+    with pytest.raises(ValueError, match=r"got labels \(90, 3\) and \(30, 2\)"):
         evaluate_features(clouds(several=True), narrow, seed=0, k=(5,))

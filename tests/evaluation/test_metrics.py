@@ -32,6 +32,15 @@ def test_hits_are_of_classes_and_of_scores():
     assert hits.tolist() == [int(s.argmax()) == int(y) for s, y in zip(scores, labels, strict=True)]
 
 
+def test_any_class_of_a_set_is_a_hit():
+    sets = torch.tensor([[True, True, False], [False, False, True], [True, False, False]])
+    assert top1_hits(torch.tensor([1, 2, 2]), sets).tolist() == [True, True, False]
+    assert top1_hits(torch.eye(3), sets).tolist() == [True, False, False]
+    assert top1_hits(torch.tensor([5, 2, 0]), sets).tolist() == [False, True, True]
+    with pytest.raises(ValueError, match=r"none of them empty, got .* with 1 empty ones"):
+        top1_hits(torch.tensor([0, 1]), torch.tensor([[True, False], [False, False]]))
+
+
 def test_the_confusion_matrix_is_that_of_scikit_learn():
     scores, labels = scored()
     confusion = confusion_matrix(scores, labels, num_classes=7)

@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from sslkit.data import Batch
-from sslkit.evaluation import Features, evaluate_features, extract_features, write_pictures
+from sslkit.evaluation import (
+    Features,
+    Plan,
+    evaluate_features,
+    extract_features,
+    write_pictures,
+)
 from sslkit.evaluation.pictures import neighbour_sheet, tsne_figure
 from sslkit.nn import Encoder
 
@@ -10,7 +16,8 @@ from sslkit.nn import Encoder
 @pytest.fixture
 def small():
     options = {"layers": [1, 1, 1, 1], "channels": [4, 4, 4, 4]}
-    return Encoder("resnet18", small_images=True, in_channels=1, image_size=8, options=options)
+    made = Encoder("resnet18", small_images=True, in_channels=1, image_size=8, options=options)
+    return made.reinitialised(0)  # four channels of some other seed may all be dead
 
 
 def texts(figure):
@@ -46,6 +53,26 @@ def test_what_cannot_be_drawn_is_left_out(encoder, loader, tmp_path):
     both = {"train": (loaders[0], train), "test": (loaders[1], test)}
     paths = write_pictures(tmp_path, encoder, **both, scores=scores)
     assert {path.stem for path in paths} == {"neighbours", "confusion", "spectrum"}
+
+
+def test_of_several_classes_there_is_all_but_the_confusions(small, loader, tmp_path):
+    loaders = loader(60), loader(30, seed=1)
+    train, test = (extract_features(small, one) for one in loaders)
+    sets = torch.nn.functional.one_hot(test.labels, 3).bool()
+    sets[:, 1] |= torch.arange(30) % 4 == 0
+    sets[:5] = False
+    real = Features(test.features, sets, test.index)
+    both = Features(train.features, torch.nn.functional.one_hot(train.labels, 3).bool())
+    for number, fitted in enumerate((train, both)):
+        scores = evaluate_features(fitted, real, seed=0, k=(5,), plan=Plan(epochs=1))
+        given = {"train": (loaders[0], fitted), "test": (loaders[1], real)}
+        paths = write_pictures(tmp_path / str(number), small, **given, scores=scores)
+        assert {p.stem for p in paths} == {"neighbours", "tsne", "feature_maps", "spectrum"}
+    figure = tsne_figure(real, seed=0, classes=["a", "b", "c"])
+    assert {text for text in texts(figure) if text} == {"a", "b", "c"}
+    assert (
+        "The colour is that of an image's first class in the list" in figure._supxlabel.get_text()
+    )
 
 
 def test_neighbours_are_the_most_similar_training_images():

@@ -86,7 +86,9 @@ def test_needs_labels(encoder, loader):
     with pytest.raises(ValueError, match="needs labels, and the 30 test images have none"):
         evaluate_encoder(encoder, loader(30), unlabelled, seed=0, k=(5,))
     several = with_labels(loader(30), lambda label: torch.ones(len(label), 4).bool())
-    with pytest.raises(ValueError, match=r"of one kind.* got \(30, 4\) and \(30,\)"):
+    with pytest.raises(
+        ValueError, match=r"of the same K classes, got labels \(30, 4\) and \(30,\)"
+    ):
         evaluate_encoder(encoder, several, loader(30), seed=0, k=(5,))
 
 

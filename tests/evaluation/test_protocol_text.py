@@ -42,6 +42,17 @@ def test_of_label_sets_the_figure_is_map():
     assert "sigmoid loss" in protocol["sweep"]
 
 
+def test_of_label_sets_for_one_class_each_the_figure_is_top1_in_the_set():
+    asked = {"k": (20,), "temperature": 0.1, "seed": 5, "metric": "in_set", "split": "val"}
+    figures = ["knn_20", "sweep", "linear_variable_top_k"]
+    protocol = describe_protocol(**asked, figures=figures)
+    assert "Top-1 accuracy in the label set on the validation images" in protocol["features"]
+    assert "images with an empty set are left out (ReaL" in protocol["features"]
+    assert "vote with weight exp(cos / 0.1)." in protocol["knn_20"]
+    assert "softmax loss" in protocol["sweep"]
+    assert "k classes among its k highest" in protocol["linear_variable_top_k"]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -52,6 +63,7 @@ def test_of_label_sets_the_figure_is_map():
         ("linear_1_shot", "linear, 1-shot"),
         ("sweep_ece", "calibration error, linear heads"),
         ("sweep_best_epoch", "linear heads, best epoch"),
+        ("linear_variable_top_k", "linear, variable top-k"),
         ("top5", "top-5"),
         ("raw pixels", "raw pixels"),
     ],

@@ -129,7 +129,8 @@ def test_without_predictions_nothing_is_said_of_intervals(report, tmp_path):
 
 
 def test_replaces_earlier_files_and_leaves_nothing_else(report, tmp_path):
-    (tmp_path / "evaluation.json").write_text("old")
+    for name in ("evaluation.json", "predictions.npz"):  # of another evaluation
+        (tmp_path / name).write_text("old")
     report.write(tmp_path)
     report.write(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["evaluation.json", "evaluation.txt"]

@@ -18,6 +18,15 @@ def test_every_class_has_its_part():
     assert len(draw_balanced(labels, 1000, seed=0)) == len(labels)
 
 
+def test_of_sets_the_first_class_counts():
+    sets = torch.zeros(12, 3, dtype=torch.bool)
+    sets[:9, 2] = True
+    sets[4:6, 0] = True  # and of the last one too
+    rows = draw_balanced(sets, 6, seed=0)
+    first = torch.where(sets[rows].any(1), sets[rows].int().argmax(1), -1)
+    assert first.tolist() == [-1, -1, 0, 0, 2, 2]
+
+
 def test_images_are_those_of_the_rows(loader):
     batches = loader(60)
     images = torch.cat([batch.image for batch in batches])

@@ -173,8 +173,8 @@ def test_says_what_is_wrong_with_the_features():
         sweep(Features(bad, train.labels), test)
     with pytest.raises(ValueError, match="6 wide and test features 5"):
         sweep(train, Features(test.features[:, :5], test.labels))
-    with pytest.raises(ValueError, match="of one kind"):
-        sweep(train, blobs(several=True))
+    with pytest.raises(ValueError, match="give the test images a set of all their classes"):
+        sweep(blobs(several=True), test)
     several = blobs(several=True)
     with pytest.raises(ValueError, match="three images"):
         sweep(Features(several.features[:2], several.labels[:2]), several)

@@ -90,6 +90,31 @@ def test_the_note_explains_the_frames_that_are_there(labels, said, unsaid):
     assert not any(words in note for words in unsaid)
 
 
+def test_images_of_several_classes_agree_in_one_of_them():
+    sets = np.array([[0, 1, 1, 0], [0, 0, 0, 0]], bool)
+    others = np.array([[[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]], [[1, 1, 1, 1]] * 3], bool)
+    figure = retrieval_figure(
+        np.zeros((2, 1, 4, 4), np.uint8),
+        np.zeros((2, 3, 1, 4, 4), np.uint8),
+        query_labels=sets,
+        neighbour_labels=others,
+        cosines=np.full((2, 3), 0.5),
+        classes=["a", "bird", "cat", "a long name of a class"],
+    )
+    axes = figure.axes[0]
+    assert [(text.get_text(), text.get_color()) for text in axes.texts] == [
+        ("bird, cat", "0.25"),
+        ("0.500", RIGHT),
+        ("0.500 a", WRONG),
+        ("0.500 ", "0.25"),
+        ("", "0.25"),
+        *[("0.500 a +3", "0.25")] * 3,
+    ]
+    note = figure.texts[1].get_text().replace("\n", " ")
+    assert "blue frame: it shares a class, orange: none, named" in note
+    assert "50 % share a class with the query" in note
+
+
 def test_maps_lie_below_their_images():
     images = np.zeros((3, 3, 8, 8), np.uint8)
     maps = [np.zeros((3, side, side, 3)) for side in (4, 2)]

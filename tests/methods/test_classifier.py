@@ -191,6 +191,11 @@ def test_says_what_is_missing(tmp_path, method):
     several = DataLoader(TensorDataset(images(16), torch.ones(16, 3).bool()), batch_size=16)
     with pytest.raises(ValueError, match=r"\(16, 3\), several classes an image"):
         trainer(tmp_path).fit(method(encoder=encoder(), num_classes=3), several)
+    sets = {"x": np.zeros((16, 16, 16, 3), np.uint8), "y": np.eye(16, 3) > 0}
+    with pytest.raises(ValueError, match=f"{name} learns one class an image, and the training"):
+        trainer(tmp_path).fit(
+            method(encoder=encoder()), ImageDataModule(ImageArrays(sets), batch_size=8)
+        )
     one = ImageArrays({"x": np.zeros((16, 16, 16, 3), np.uint8), "y": np.zeros(16, np.int64)})
     with pytest.raises(ValueError, match="at least two classes, got 1"):
         trainer(tmp_path).fit(method(encoder=encoder()), ImageDataModule(one, batch_size=8))

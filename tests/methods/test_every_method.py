@@ -6,7 +6,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from tiny import METHODS, PRETRAINING, images, trainer
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
+
+from sslkit.callbacks import NegativeOracle, ScoreMonitor
 
 every_method = pytest.mark.parametrize("name", METHODS)
 MOMENTUM = {name for name in METHODS if "MoCo" in name or "BYOL" in name} | {"CCSL", "CSSL"}
@@ -80,3 +82,17 @@ def test_a_batch_of_two_images_trains(tmp_path, name):
 def test_a_batch_of_one_image_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match=r"batch of 1 image.*batch_size of at least 2"):
         trainer(tmp_path).fit(METHODS[name](), DataLoader(images(1), batch_size=1))
+
+
+@pytest.mark.parametrize("name", ["SimCLR", "MoCo", "NNCLR", "BYOL"])
+def test_label_sets_change_nothing(tmp_path, name):
+    losses = []
+    sets = torch.arange(96).view(32, 3) % 2 == 0
+    for data in (images(32), TensorDataset(images(32), sets)):
+        pl.seed_everything(0)
+        watch = Watch()
+        compared = [] if name == "BYOL" else [NegativeOracle(), ScoreMonitor(every_n_steps=1)]
+        fit = trainer(tmp_path, callbacks=[watch, *compared])
+        fit.fit(METHODS[name](), DataLoader(data, batch_size=16))
+        losses.append(torch.stack(watch.losses))
+    assert torch.equal(*losses)

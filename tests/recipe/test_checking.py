@@ -48,6 +48,7 @@ def changed(name: str, changes: Change) -> str:
 ARGS = "model.init_args"
 MIXING = {"class_path": "sslkit.negatives.HardNegativeMixing", "init_args": {"hardest": 64}}
 LATE = {**MIXING, "init_args": {"hardest": 64, "schedule": {"start": 12}}}
+PROBE = {"class_path": "sslkit.callbacks.OfflineProbe", "init_args": {"plan": "slow"}}
 REWEIGHT = {"class_path": "sslkit.negatives.ReweightNegatives"}
 
 FAULTS: list[tuple[str, Change, str]] = [
@@ -133,6 +134,7 @@ FAULTS: list[tuple[str, Change, str]] = [
         {f"{ARGS}.schedule.init_args.warmup_epochs": 200},
         "of the learning rate in the run's 100 epochs",
     ),
+    ("small/moco", {"trainer.callbacks": [PROBE]}, "plan"),
     # a run that is over too soon
     (
         "small/moco",
