@@ -28,7 +28,7 @@ from sslkit.configs.finding import list_recipes, user_recipes
 from sslkit.evaluate_arguments import evaluate_parser
 from sslkit.printable import printable
 from sslkit.recipe.copying import copy_recipe
-from sslkit.recipe.listing import print_recipes, recipe_rows
+from sslkit.recipe.list_formats import print_listing
 from sslkit.recipe.options import ACTIONS, recipe_parser
 from sslkit.recipe.schema import schema_text
 
@@ -169,8 +169,8 @@ def _compare(arguments: list[str]) -> int:
 def _recipe(arguments: list[str]) -> int:
     options = recipe_parser().parse_args(arguments)
     if options.action == "list":
-        chosen = {key: getattr(options, key) for key in ("method", "dataset", "status", "sort")}
-        print_recipes(recipe_rows(**chosen))
+        chosen = {k: v for k, v in vars(options).items() if k not in ("action", "format")}
+        print_listing(options.format, **chosen)
         return 0
     if options.action == "copy":
         target = copy_recipe(options.recipe, options.destination)

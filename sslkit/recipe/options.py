@@ -4,7 +4,8 @@ from typing import get_args, get_type_hints
 
 from sslkit.arguments import Parser
 from sslkit.card import Card
-from sslkit.recipe.listing import Order
+from sslkit.recipe.list_formats import Format
+from sslkit.recipe.listing import METRIC, Order
 
 ACTIONS = ("list", "show", "check", "diff", "copy", "pack", "add", "schema")
 
@@ -29,7 +30,32 @@ def recipe_parser() -> Parser:
     listing.add_argument(
         "--status", choices=get_args(get_type_hints(Card)["status"]), help="only these"
     )
-    listing.add_argument("--sort", choices=get_args(Order), default="name", help="order (name)")
+    listing.add_argument(
+        "--min_accuracy",
+        type=float,
+        metavar="PERCENT",
+        help="only those whose card expects at least so much",
+    )
+    listing.add_argument(
+        "--max_minutes",
+        type=float,
+        metavar="MINUTES",
+        help="only those of which a run took at most so long",
+    )
+    listing.add_argument(
+        "--metric",
+        default=METRIC,
+        help=f"the figure that --min_accuracy and --sort accuracy are about ({METRIC})",
+    )
+    listing.add_argument(
+        "--sort",
+        choices=get_args(Order),
+        default="name",
+        help="order (name); without the figure or the minutes last",
+    )
+    listing.add_argument(
+        "--format", choices=get_args(Format), default="table", help="what to print (table)"
+    )
 
     showing = action("show", "what a recipe is, needs and says, resolved, and its commands")
     showing.add_argument("recipe", metavar="NAME_OR_FILE")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 LIGHT = [
-    ["recipe", "list", "--method", "moco", "--sort", "accuracy"],
-    ["recipe", "list", "--status", "measured", "--sort", "minutes"],
+    ["recipe", "list", "--method", "moco", "--sort", "accuracy", "--format", "json"],
+    ["recipe", "list", "--status", "measured", "--sort", "cost", "--max_minutes", "9"],
     ["recipe", "copy", "quickstart", "copy.yaml"],
     ["recipe", "schema"],
     ["recipe", "--help"],
