@@ -6,6 +6,7 @@ from typing import Literal
 
 from sslkit.card import Card, load_card
 from sslkit.configs.finding import list_recipes, recipe_folder, user_recipe, user_recipes
+from sslkit.counted import counted
 
 Order = Literal["name", "accuracy", "cost"]
 """By what recipes are sorted: name, highest figure first, or fewest minutes first."""
@@ -68,7 +69,7 @@ def choose_recipes(
         (max_minutes, _not_timed(found), minutes),
     ):
         if limit is not None and without:
-            notes.append(f"Left out: {len(without)} recipes without {what}.")
+            notes.append(f"Left out: {counted(len(without), 'recipe')} without {what}.")
     found = {n: c for n, c in found.items() if _within(c, metric, min_accuracy, max_minutes)}
     if not found:
         raise ValueError(
@@ -77,7 +78,8 @@ def choose_recipes(
     last = {"name": [], "accuracy": _no_figure(found, metric), "cost": _not_timed(found)}[sort]
     if last:
         notes.append(
-            f"Last: {len(last)} recipes without {figure if sort == 'accuracy' else minutes}."
+            f"Last: {counted(len(last), 'recipe')} without "
+            f"{figure if sort == 'accuracy' else minutes}."
         )
     ordered = sorted(found, key=lambda name: (_place(found[name], sort, metric), name))
     return Listing({name: found[name] for name in ordered}, tuple(notes))
