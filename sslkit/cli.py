@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 import textwrap
@@ -23,13 +22,13 @@ from sslkit.arguments import (
     take_trusted,
     views_parser,
 )
+from sslkit.completion import completion_parser, completion_script
 from sslkit.configs.extends import merge_extended
-from sslkit.configs.finding import list_recipes, user_recipes
 from sslkit.evaluate_arguments import evaluate_parser
 from sslkit.printable import printable
 from sslkit.recipe.copying import copy_recipe
 from sslkit.recipe.list_formats import print_listing
-from sslkit.recipe.options import ACTIONS, recipe_parser
+from sslkit.recipe.options import recipe_parser
 from sslkit.recipe.schema import schema_text
 
 _DESCRIPTION = """\
@@ -45,7 +44,7 @@ commands:
   compare    settings, costs and figures of runs beside each other: sslkit compare RUN [RUN ...]
   recipe     list, show, check, diff, copy, pack and add recipes: sslkit recipe list
   reproduce  run a recipe and compare with its card: sslkit reproduce NAME
-  completion for your shell: eval "$(sslkit completion)"
+  completion for your shell: eval "$(sslkit completion bash)"
 
 `sslkit fit --help`, `sslkit evaluate --help` and `sslkit scores --help` say more.
 """
@@ -211,7 +210,7 @@ def _pack(options: argparse.Namespace) -> int:
             from sslkit.recipe.pack_weights import encoder_members  # torch
 
             weights = encoder_members(scored_checkpoint(run), Path(folder))
-        pack_run(run, out, name=options.name, weights=weights)
+        pack_run(run, out, name=options.name, summary=options.summary, weights=weights)
     return 0
 
 
@@ -223,14 +222,7 @@ def _reproduce(arguments: list[str]) -> int:
 
 
 def _completion(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="sslkit completion",
-        description='Print what completes commands and recipes: eval "$(sslkit completion)"',
-        allow_abbrev=False,
-    )
-    parser.parse_args(arguments)
-    words = " ".join([*_COMMANDS, *ACTIONS, *list_recipes(), *user_recipes()])
-    print(f"complete -o default -W {shlex.quote(words)} sslkit")
+    print(completion_script(completion_parser().parse_args(arguments).shell), end="")
     return 0
 
 

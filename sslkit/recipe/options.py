@@ -7,11 +7,18 @@ from sslkit.card import Card
 from sslkit.recipe.list_formats import Format
 from sslkit.recipe.listing import METRIC, Order
 
-ACTIONS = ("list", "show", "check", "diff", "copy", "pack", "add", "schema")
-
 
 def recipe_parser() -> Parser:
     """The parser of ``sslkit recipe ACTION ...``."""
+    return _recipe_parser()[0]
+
+
+def action_parsers() -> dict[str, Parser]:
+    """What each action takes, by its name."""
+    return _recipe_parser()[1]
+
+
+def _recipe_parser() -> tuple[Parser, dict[str, Parser]]:
     parser = Parser(
         prog="sslkit recipe",
         description="Recipes: configs that say what they are, what they need and what to expect.",
@@ -21,8 +28,11 @@ def recipe_parser() -> Parser:
         dest="action", required=True, parser_class=Parser, metavar="ACTION"
     )
 
+    made: dict[str, Parser] = {}
+
     def action(name: str, text: str) -> Parser:
-        return actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made[name] = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        return made[name]
 
     listing = action("list", "the recipes that ship with the toolkit, and those that you added")
     listing.add_argument("--method", metavar="TEXT", help="only those of this method: moco")
@@ -85,6 +95,11 @@ def recipe_parser() -> Parser:
     packing.add_argument("--out", metavar="FILE", help="a .sslrecipe file (NAME.sslrecipe)")
     packing.add_argument("--name", help="of the recipe (that of the recipe that was run)")
     packing.add_argument(
+        "--summary",
+        metavar="TEXT",
+        help="one sentence on what it is for (that of the recipe that was run)",
+    )
+    packing.add_argument(
         "--checkpoint", action="store_true", help="with the trained encoder, as safetensors"
     )
 
@@ -102,4 +117,4 @@ def recipe_parser() -> Parser:
     )
 
     action("schema", "print the JSON Schema of a recipe, for editors")
-    return parser
+    return parser, made
