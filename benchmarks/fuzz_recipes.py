@@ -7,8 +7,10 @@ config (allowlist, ``extends``, card), or added as ``sslkit recipe add`` adds a 
 must be accepted, or refused with the errors that are promised (ValueError, OSError). An audit hook
 sees every file that is opened, changed or removed, every import, and every process or connection:
 nothing may be imported that is not Python's own, nothing written but in the folder of the user's
-recipes, and nothing opened that a shared recipe names. Writes a record; results.py makes
-RESULTS.md.
+recipes, and nothing opened that a shared recipe names. Every class, place and download of a recipe
+that is added must have been shown before the question (`shown_recipes.py` finds them in its own
+way), and files of the user's that lie where a recipe would go must stay as they are. Writes a
+record; results.py makes RESULTS.md.
 """
 
 import argparse
@@ -29,6 +31,7 @@ import pack_mutations
 import recipe_mutations
 from audit import Audit
 from recipe_mutations import BAIT, OUTSIDE
+from shown_recipes import unseen
 
 from sslkit.card import load_card
 from sslkit.configs.allowlist import check_file
@@ -41,6 +44,8 @@ PROMISED = (ValueError, OSError)
 # Of a hundred inputs: as a config, as a shared recipe, as a pack.
 SHARES = {"config": 40, "recipe": 20, "pack": 40}
 _MOST_KEPT = 20  # of what is found
+# Of the user's, in the folder of recipes and by the names of those that are added.
+_USERS = ("quickstart.json", "small/moco.safetensors", "small/simclr.json", "small/tribyol.yaml")
 
 
 class Campaign:
@@ -57,6 +62,9 @@ class Campaign:
         outside = folder / "outside"
         for place in (self.inputs, self.target, outside / "site" / BAIT):
             place.mkdir(parents=True)
+        for name in _USERS:
+            (self.target / name).parent.mkdir(exist_ok=True)
+            (self.target / name).write_text(name)
         self.bait = outside / "bait.yaml"
         self.bait.write_text("class_path: os.system\n")
         for name in ("__init__", "sub"):
@@ -66,15 +74,15 @@ class Campaign:
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()  # by the function that refused
         self.found: list[dict[str, Any]] = []
+        self.told = 0  # recipes that were compared with what was shown of them
         self.slowest = 0.0
 
     def run(self, inputs: int) -> None:
         """Read so many inputs."""
         kinds = [kind for kind, share in SHARES.items() for _ in range(share)]
-        self._read(
-            "config", recipe_mutations.shipped()[0].encode()
-        )  # imports what is imported once
-        self._read("recipe", recipe_mutations.shipped()[0].encode())
+        for kind in ("config", "recipe"):  # imports what is imported once
+            self._read(self._written(kind, recipe_mutations.shipped()[0].encode()), kind)
+        self.told = 0
         for number in range(inputs):
             rng = random.Random(f"{self.seed} {number}")
             kind = rng.choice(kinds)
@@ -91,6 +99,10 @@ class Campaign:
                 self._keep(number, kind, event)
             if error:
                 self._keep(number, kind, error)
+        for name in _USERS:
+            file = self.target / name
+            if not file.is_file() or file.read_text(encoding="utf-8") != name:
+                self._keep(inputs, "user", f"{name} is no longer the user's")
 
     def _written(self, kind: str, content: bytes) -> Path:
         file = self.inputs / ("input.sslrecipe" if kind == "pack" else "input.yaml")
@@ -98,19 +110,31 @@ class Campaign:
         return file
 
     def _read(self, file: Path, kind: str) -> tuple[str, str | None]:
+        shown = io.StringIO()
+        seen: list[str] = []  # what was shown when the question came
+
+        def yes(question: str) -> bool:
+            seen.append(shown.getvalue())
+            return True
+
+        added = None
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with contextlib.redirect_stdout(shown):
                 if kind == "config":
                     check_file(file)
                     merged_config(file)
                     load_card(file)
                 else:
-                    add_recipe(file, ask=lambda question: True)
+                    added = add_recipe(file, ask=yes)
         except PROMISED as error:
             self.refusals[traceback.extract_tb(error.__traceback__)[-1].name] += 1
             return "refused", None
         except BaseException:
             return "crashed", traceback.format_exc()
+        if added is not None:
+            self.told += 1
+            if missing := unseen(added.read_text(encoding="utf-8"), seen[0]):
+                return "accepted", f"not shown before it was added: {missing}"
         return "accepted", None
 
     def _keep(self, number: int, kind: str, what: str) -> None:
@@ -123,6 +147,7 @@ class Campaign:
         return {
             "seed": self.seed,
             "inputs": sum(n for name, n in self.counts.items() if name != "found"),
+            "compared_with_what_was_shown": self.told,
             "outcomes": dict(sorted(self.counts.items())),
             "refusals": dict(self.refusals.most_common()),
             "found": self.found,

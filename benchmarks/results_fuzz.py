@@ -36,8 +36,13 @@ audit hook of the interpreter saw {record["events"]:,} events while they were re
 
 {table(["read as", "accepted", "refused", "crashed"], rows)}
 
+{record["compared_with_what_was_shown"]:,} recipes were added; each of their classes, places and
+downloads must have been in what was shown before the question, and files of the user's in the same
+folder must stay.
+
 Crashes, imports of modules that are not Python's own, files written or removed outside of the
-folder of recipes, opened because a shared recipe named them, processes and connections:
+folder of recipes, opened because a shared recipe named them, processes and connections, things not
+shown, and files of the user's that were touched:
 {outcomes.get("found", 0)} in all. torch {torch}. The refusals come from {len(record["refusals"])}
 functions; the slowest input took {1000 * record["slowest_seconds"]:.0f} ms.
 

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sslkit.configs.finding import find_recipe
 
@@ -39,7 +39,16 @@ CHECKPOINT = "a checkpoint, the folder of a run, or an added recipe with its enc
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of printing its usage and leaving."""
+    """Raises instead of printing its usage and leaving; `taken` are its arguments in order."""
+
+    taken: list[argparse.Action]
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """Add one, and remember it."""
+        action = super().add_argument(*args, **kwargs)
+        # The first is --help, which is added while the parser is made.
+        self.__dict__.setdefault("taken", []).append(action)
+        return action
 
     def error(self, message: str) -> NoReturn:
         """Raise the message with a hint where to read on.
@@ -166,6 +175,15 @@ def compare_parser() -> Parser:
 
 def reproduce_options(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of ``sslkit reproduce``; after ``--`` come options of ``sslkit fit``."""
+    given = list(arguments)
+    split = given.index("--") if "--" in given else len(given)
+    options = reproduce_parser().parse_args(given[:split])
+    options.options = given[split + 1 :]
+    return options
+
+
+def reproduce_parser() -> Parser:
+    """What of it comes before ``--``."""
     parser = Parser(
         prog="sslkit reproduce",
         usage="sslkit reproduce [-h] [--data PATH] [--out DIR] [--trust MODULE] NAME_FILE_OR_PACK "
@@ -185,11 +203,7 @@ def reproduce_options(arguments: Sequence[str]) -> argparse.Namespace:
         "--out", metavar="DIR", help="the run and reproduce.json (runs/reproduce/<recipe>)"
     )
     parser.add_argument("--trust", action="append", default=[], help="a module it may name")
-    given = list(arguments)
-    split = given.index("--") if "--" in given else len(given)
-    options = parser.parse_args(given[:split])
-    options.options = given[split + 1 :]
-    return options
+    return parser
 
 
 def scores_parser() -> Parser:

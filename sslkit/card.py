@@ -15,6 +15,7 @@ from sslkit import plain_yaml
 CARD_VERSION = 1
 
 _PART = re.compile(r"[\w.,+=-](?:[\w .,+=-]*[\w.,+=-])?")
+_Keys = tuple[str | int, ...]
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
@@ -72,6 +73,8 @@ class Card:
         sslkit: The version that measured it.
         changed: Settings in which this differs from the recipe whose name it bears. Figures are
             then of this file's own runs, or there are none.
+        trust: Modules that it names and that are not part of sslkit: whoever runs it needs them
+            from its author, and ``--trust`` with each.
 
     Raises:
         ValueError: If the status promises what the card does not have, the version is not known,
@@ -92,6 +95,7 @@ class Card:
     minutes: float | None = None
     sslkit: str | None = None
     changed: list[str] = dataclasses.field(default_factory=list)
+    trust: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         parts = self.name.split("/")  # runs go to a folder of this name
@@ -132,23 +136,25 @@ def load_card(path: Path | str) -> Card | None:
 
     Raises:
         ValueError: If the file is not a YAML mapping, or its card has an unknown key, lacks one, or
-            has a value of the wrong type; names the file and the key.
+            has a value of the wrong type; names the file, the line and the key.
     """
     try:
-        config = plain_yaml.load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        config = plain_yaml.load(text)
     except plain_yaml.Unbounded as error:
         raise ValueError(f"{path} is {error}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
-    return card_of(config, str(path))
+    return card_of(config, str(path), text)
 
 
-def card_of(config: Any, where: str) -> Card | None:
+def card_of(config: Any, where: str, text: str = "") -> Card | None:
     """The card in a config that has been read, or None.
 
     Args:
         config: As plain data.
         where: What messages call it: a file's name.
+        text: From which it was read; without it, messages have no line.
 
     Raises:
         ValueError: As `load_card`.
@@ -156,52 +162,80 @@ def card_of(config: Any, where: str) -> Card | None:
     if not isinstance(config, dict):
         raise ValueError(f"{where} is not a config: it must be a YAML mapping of options.")
     card = config.get("recipe")
-    return None if card is None else _record(Card, card, f"{where}: recipe")
+    if card is None:
+        return None
+    try:
+        return _record(Card, card, ("recipe",))
+    except _WrongCard as error:
+        line = plain_yaml.key_line(text, error.at)
+        place = where if line is None else f"{where}, line {line}"
+        raise ValueError(f"{place}: {_way(error.keys)}{error}") from error.__cause__
+
+
+class _WrongCard(ValueError):
+    """What is wrong with a card, to follow its key.
+
+    Attributes:
+        keys: The key.
+        at: Where it is wrong, which may be inside of what stands there.
+    """
+
+    def __init__(self, message: str, keys: _Keys, inside: str | None = None) -> None:
+        super().__init__(message)
+        self.keys = keys
+        self.at = keys if inside is None else (*keys, inside)
+
+
+def _way(keys: _Keys) -> str:
+    """Keys as messages have them: ``recipe.expected[0].value``."""
+    way = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return way.removeprefix(".")
 
 
 def _said(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value not in (None, [])}
 
 
-def _record(cls: type, given: Any, where: str) -> Any:
+def _record(cls: type, given: Any, keys: _Keys) -> Any:
     """An instance of a dataclass from plain data, checked key by key."""
     if not isinstance(given, dict):
-        raise ValueError(f"{where} must be a mapping, got {given!r}.")
+        raise _WrongCard(f" must be a mapping, got {given!r}.", keys)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in given:
         if key not in fields:
             close = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(fields)}."
-            raise ValueError(f"{where}.{key} is not a key of the card; {hint}")
+            raise _WrongCard(f" is not a key of the card; {hint}", (*keys, str(key)))
     for key, field in fields.items():
         required = field.default is field.default_factory is dataclasses.MISSING
         if required and key not in given:
-            raise ValueError(f"{where}.{key} is missing.")
+            raise _WrongCard(" is missing.", (*keys, key))
     types = get_type_hints(cls)
-    values = {key: _value(types[key], value, f"{where}.{key}") for key, value in given.items()}
+    values = {key: _value(types[key], value, (*keys, key)) for key, value in given.items()}
     try:
         return cls(**values)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}.") from error
+        first = str(error).partition(" ")[0]  # mostly the key that it is about
+        raise _WrongCard(f": {error}.", keys, first if first in given else None) from error
 
 
-def _value(kind: Any, given: Any, where: str) -> Any:
+def _value(kind: Any, given: Any, keys: _Keys) -> Any:
     """A value of one of the kinds that a card has: optional, list, choice, record or scalar."""
     if get_origin(kind) is UnionType:
-        return None if given is None else _value(get_args(kind)[0], given, where)
+        return None if given is None else _value(get_args(kind)[0], given, keys)
     if get_origin(kind) is list:
         if not isinstance(given, list):
-            raise ValueError(f"{where} must be a list, got {given!r}.")
-        return [_value(get_args(kind)[0], item, f"{where}[{i}]") for i, item in enumerate(given)]
+            raise _WrongCard(f" must be a list, got {given!r}.", keys)
+        return [_value(get_args(kind)[0], item, (*keys, i)) for i, item in enumerate(given)]
     if get_origin(kind) is Literal:
         if given not in get_args(kind):
-            raise ValueError(f"{where} must be one of {', '.join(get_args(kind))}, got {given!r}.")
+            raise _WrongCard(f" must be one of {', '.join(get_args(kind))}, got {given!r}.", keys)
         return given
     if dataclasses.is_dataclass(kind):
-        return _record(kind, given, where)  # type: ignore[arg-type]
+        return _record(kind, given, keys)  # type: ignore[arg-type]
     accepted = (int, float) if kind is float else kind
     if not isinstance(given, accepted) or isinstance(given, bool):
-        raise ValueError(f"{where} must be {_KINDS[kind]}, got {given!r}.")
+        raise _WrongCard(f" must be {_KINDS[kind]}, got {given!r}.", keys)
     if kind is str and not all(c.isprintable() or c in "\n\t" for c in given):
-        raise ValueError(f"{where} has characters that no terminal should print: {given!r}.")
+        raise _WrongCard(f" has characters that no terminal should print: {given!r}.", keys)
     return given

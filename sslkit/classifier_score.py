@@ -18,6 +18,7 @@ from rich.text import Text
 from torch import Tensor
 
 from sslkit.bootstrap import LEVEL, RESAMPLES, bootstrap_interval
+from sslkit.counted import counted
 from sslkit.data import ImageDataModule, as_batch
 from sslkit.evaluation.metrics import top1_hits
 from sslkit.evaluation.protocol_text import SCORED
@@ -127,8 +128,8 @@ def _protocol(trainer: pl.Trainer, model: Classifier, split: str, several: bool)
     own = sets if several else "whose class"
     crop = f", the centre of {model.eval_crop:.1%} of its side" if model.eval_crop < 1 else ""
     how = (
-        f"of {model.trains}, on augmented images for {epochs} epochs, at the last epoch; settings "
-        f"are in config.yaml. One view of each image{crop}, float32. {seen}"
+        f"of {model.trains}, on augmented images for {counted(epochs, 'epoch')}, at the last "
+        f"epoch; settings are in config.yaml. One view of each image{crop}, float32. {seen}"
     )
     return {
         "top1": f"Share of the {SCORED[split]} images {own} has the highest score {how}",

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import sys
 import traceback
 import warnings
@@ -21,13 +20,13 @@ from sslkit.arguments import (
     scores_parser,
     take_trusted,
 )
+from sslkit.completion import completion_parser, completion_script
 from sslkit.configs.extends import merge_extended
-from sslkit.configs.finding import list_recipes, user_recipes
 from sslkit.evaluate_arguments import evaluate_parser
 from sslkit.paragraph import paragraph, warn_in_words
 from sslkit.recipe.copying import copy_recipe
-from sslkit.recipe.listing import print_recipes, recipe_rows
-from sslkit.recipe.options import ACTIONS, recipe_parser
+from sslkit.recipe.list_formats import print_listing
+from sslkit.recipe.options import recipe_parser
 from sslkit.recipe.schema import schema_text
 from sslkit.views_arguments import views_options
 
@@ -44,7 +43,7 @@ commands:
   compare    settings, costs and figures of runs beside each other: sslkit compare RUN [RUN ...]
   recipe     list, show, check, diff, copy, pack and add recipes: sslkit recipe list
   reproduce  run a recipe and compare with its card: sslkit reproduce NAME
-  completion for your shell: eval "$(sslkit completion)"
+  completion for your shell: eval "$(sslkit completion bash)"
 
 `sslkit fit --help`, `sslkit evaluate --help` and `sslkit scores --help` say more.
 """
@@ -176,8 +175,8 @@ def _compare(arguments: list[str]) -> int:
 def _recipe(arguments: list[str]) -> int:
     options = recipe_parser().parse_args(arguments)
     if options.action == "list":
-        chosen = {key: getattr(options, key) for key in ("method", "dataset", "status", "sort")}
-        print_recipes(recipe_rows(**chosen))
+        chosen = {k: v for k, v in vars(options).items() if k not in ("action", "format")}
+        print_listing(options.format, **chosen)
         return 0
     if options.action == "copy":
         target = copy_recipe(options.recipe, options.destination)
@@ -219,7 +218,7 @@ def _pack(options: argparse.Namespace) -> int:
             from sslkit.recipe.pack_weights import encoder_members  # torch
 
             weights = encoder_members(scored_checkpoint(run), Path(folder))
-        pack_run(run, out, name=options.name, weights=weights)
+        pack_run(run, out, name=options.name, summary=options.summary, weights=weights)
     return 0
 
 
@@ -231,14 +230,7 @@ def _reproduce(arguments: list[str]) -> int:
 
 
 def _completion(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="sslkit completion",
-        description='Print what completes commands and recipes: eval "$(sslkit completion)"',
-        allow_abbrev=False,
-    )
-    parser.parse_args(arguments)
-    words = " ".join([*_COMMANDS, *ACTIONS, *list_recipes(), *user_recipes()])
-    print(f"complete -o default -W {shlex.quote(words)} sslkit")
+    print(completion_script(completion_parser().parse_args(arguments).shell), end="")
     return 0
 
 

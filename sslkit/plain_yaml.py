@@ -1,6 +1,6 @@
 """YAML read as plain data, within bounds: what a text can cost its reader is known beforehand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -60,6 +60,30 @@ def compose(text: str) -> yaml.Node | None:
     """
     _check_bounds(text, inside_itself=True)
     return yaml.compose(text, Loader=_LOADER)
+
+
+def key_line(text: str, keys: Sequence[str | int]) -> int | None:
+    """The line of a text in which a key stands, counted from 1.
+
+    Args:
+        text: That `compose` reads.
+        keys: The way from the top: keys of mappings, positions in lists.
+
+    Returns:
+        Of a key that is not there, the line of the nearest one above it; None if there is none.
+    """
+    node, line = compose(text), None
+    for key in keys:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:  # of two, the last one counts
+                found = (name, value) if name.value == str(key) else found
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            found = (node.value[key], node.value[key])
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
 
 
 def _check_bounds(text: str, *, inside_itself: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from sslkit.counted import counted
 from sslkit.whole_file import whole_file
 
 FILE = "costs.json"
@@ -71,6 +72,5 @@ def _recorded(path: Path) -> dict[str, float]:
 def _device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return (
-        f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else str(device)
-    )
+    threads = counted(torch.get_num_threads(), "thread")
+    return f"{device.type}, {threads}" if device.type == "cpu" else str(device)

@@ -10,6 +10,7 @@ from jsonargparse import ArgumentError
 
 from sslkit.callbacks.view_grid import grid
 from sslkit.configs.parse_errors import readable
+from sslkit.counted import counted
 from sslkit.data import ImageDataModule
 from sslkit.figures import write_figure
 from sslkit.figures.drawing import FORMATS
@@ -48,7 +49,8 @@ def show_views(options: argparse.Namespace) -> int:
     made = views.apply(images, draws)
     title = f"{type(views).__name__} of {options.recipe}, seed {options.seed}"
     write_figure(grid(views, images, made, draws, title=title), options.out)
-    print(f"{len(images)} images with {views.num_views} views each: {options.out}")
+    each = counted(views.num_views, "view")
+    print(f"{counted(len(images), 'image')} with {each} each: {options.out}")
     return 0
 
 

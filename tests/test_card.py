@@ -89,8 +89,60 @@ def test_a_config_without_a_card_has_none(tmp_path: Path) -> None:
 def test_a_wrong_card_names_the_file_and_the_key(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=rf"mine\.yaml: .*{message}"):
+    with pytest.raises(ValueError, match=rf"mine\.yaml, line \d+: .*{message}"):
         load_card(write(tmp_path, {**CARD, **change}))
+
+
+TEXT = """\
+seed_everything: 0
+recipe:
+  name: mine
+  method: SimCLR
+  dataset:
+    mine
+  summary: A try.
+  seed: 0
+  status: untested
+  expected:
+  - {metric: linear, value: 81, protocol: frozen, source: runs}
+  - metric: knn20
+    value: 70
+    protocol: frozen
+    source: runs
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "old", "new", "message"),
+    [
+        (4, "method", "metod", "recipe.metod is not a key"),
+        (2, "  summary: A try.\n", "", "recipe.summary is missing"),
+        (5, "    mine", "    7", "recipe.dataset must be text, got 7"),
+        (8, "seed: 0\n  st", "seed: x\n  st", "recipe.seed must be a whole number"),
+        (9, "untested", "good", "recipe.status must be one of"),
+        (3, "name: mine", "name: ../mine", "recipe: name is the recipe's path"),
+        (2, "untested", "published", "recipe: a recipe with status published must also have"),
+        (11, "value: 81", "value: 181", "recipe.expected[0]: value of linear is a percentage"),
+        (13, "value: 70", "value: x", "recipe.expected[1].value must be a number, got 'x'"),
+        (12, "    source: runs\n", "", "recipe.expected[1].source is missing"),
+        (
+            16,
+            "    source: runs\n",
+            "    source: runs\n    val: 1\n",
+            "recipe.expected[1].val is not",
+        ),
+        (2, TEXT[19:], "recipe: [1]\n", "recipe must be a mapping, got [1]"),
+        (9, "seed: 0\n  st", "seed: 0\n  seed: x\n  st", "recipe.seed must be"),
+    ],
+)
+def test_a_wrong_card_names_the_line(
+    tmp_path: Path, line: int, old: str, new: str, message: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(new.join(TEXT.rsplit(old, 1)))
+    with pytest.raises(ValueError) as refused:
+        load_card(path)
+    assert str(refused.value).startswith(f"{path}, line {line}: {message}")
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

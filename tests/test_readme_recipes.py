@@ -15,7 +15,7 @@ def test_the_recipe_commands_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     commands = block("bash", "sslkit recipe show").splitlines()
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         assert main(shlex.split(command, comments=True)[1:]) == 0, command
     assert "They mean the same" in capsys.readouterr().out

@@ -28,7 +28,7 @@ def test_the_commands_run(
     config = yaml.safe_load((run / "config.yaml").read_text())
     config |= {"seed_everything": 0, "data": {"source": "quickstart"}}
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    costs = {"seconds": 60, "device": "cpu, 1 threads", "ranks": 1}
+    costs = {"seconds": 60, "device": "cpu, 1 thread", "ranks": 1}
     (run / "costs.json").write_text(json.dumps(costs))
     (run / "environment.json").write_text('{"packages": {"sslkit": "0.1.0"}}')
     report = json.loads((run / "evaluation.json").read_text())

@@ -3,8 +3,11 @@
 The parser knows better, as it knows the types; this is what can be said before torch is there.
 """
 
+import re
+
 from sslkit.configs.values import Value
 
+_BARE = re.compile(r"[A-Z]\w*")
 _LIGHTNING = "pytorch_lightning"
 _SLOTS = {
     "model": ("sslkit.methods",),
@@ -44,3 +47,13 @@ def slot_fault(value: Value) -> str | None:
         return None
     where = ".".join(names[:-1])
     return f"{where} names {value.text}, and takes a class of {' or '.join(wanted)}."
+
+
+def names_a_class(value: Value) -> bool:
+    """Whether a text stands where a class belongs and is the bare name of one: ``SGD``.
+
+    Args:
+        value: Any of a config.
+    """
+    slots = [key for key in value.keys if not key.isdigit()]
+    return bool(slots) and slots[-1] in _SLOTS and _BARE.fullmatch(value.text) is not None

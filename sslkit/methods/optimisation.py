@@ -10,6 +10,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from sslkit.counted import counted
 from sslkit.optim import LRScaling, Schedule, scaled_lr
 
 # A schedule that reaches less of the learning rate was most likely meant for a longer run.
@@ -113,8 +114,8 @@ def optimiser_and_schedule(
     highest = highest_factor(schedule, total_steps=steps, steps_per_epoch=steps_per_epoch)
     if highest < LEAST_FACTOR:
         rank_zero_warn(
-            f"In {steps} steps the schedule reaches {highest:.0%} of the learning rate: shorten "
-            "its warm-up (model.schedule.warmup_epochs) or lengthen the run."
+            f"In {counted(steps, 'step')} the schedule reaches {highest:.0%} of the learning rate: "
+            "shorten its warm-up (model.schedule.warmup_epochs) or lengthen the run."
         )
     scheduler = LambdaLR(optimiser, factor)
     return {
@@ -146,10 +147,16 @@ def optimiser_of(factory: OptimizerFactory, groups: Iterable[dict[str, Any]]) ->
 
 
 def highest_factor(schedule: Schedule, *, total_steps: int, steps_per_epoch: int) -> float:
-    """How much of the learning rate a schedule reaches in a run, over some 1000 of its steps."""
+    """How much of the learning rate a schedule reaches in a run, over some 1000 of its steps.
+
+    Up to where the run ends, after its last step: in 3 epochs of a warm-up of 10 it is 30 % however
+    many steps an epoch has, so that a recipe's check, which may not know that, says the same.
+    """
+    steps = [*range(0, total_steps, max(1, total_steps // 1000)), total_steps]
+    # As if there was one step more: beyond the end of a run a schedule is at its final value.
     return max(
-        schedule.factor(step, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-        for step in range(0, total_steps, max(1, total_steps // 1000))
+        schedule.factor(step, total_steps=total_steps + 1, steps_per_epoch=steps_per_epoch)
+        for step in steps
     )
 
 
@@ -176,6 +183,6 @@ def _announce(optimiser: Optimizer, steps: int, ratio: float) -> None:
     rate += "" if least == 1 else f", down to {least:.3g} x the learning rate in the first layer"
     decay = max(g.get("weight_decay", 0.0) for g in optimiser.param_groups)
     rank_zero_info(
-        f"Optimiser: {type(optimiser).__name__} for {steps} steps, weight decay {decay:g} on "
-        f"{total - excluded} of {total} tensors{rate}."
+        f"Optimiser: {type(optimiser).__name__} for {counted(steps, 'step')}, weight decay "
+        f"{decay:g} on {total - excluded} of {total} tensors{rate}."
     )

@@ -5,7 +5,7 @@ What is re-exported here needs no torch, so that the command line can list recip
 
 from sslkit.card import Card, Figure, load_card
 from sslkit.configs.finding import find_recipe, list_recipes, recipe_folder
-from sslkit.recipe.listing import print_recipes, recipe_rows, recipe_table
+from sslkit.recipe.list_formats import print_recipes, recipe_rows, recipe_table
 
 __all__ = [
     "Card",

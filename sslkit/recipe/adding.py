@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,12 +13,12 @@ from sslkit.configs.extends import merged_config
 from sslkit.configs.finding import PACK, USER, user_recipe, user_recipes
 from sslkit.recipe.address import parse_address
 from sslkit.recipe.fetching import fetch
+from sslkit.recipe.own_files import Write, check_own, replace_own
 from sslkit.recipe.pack_format import COSTS, ENCODER, ENVIRONMENT, EVALUATION, RECIPE, WEIGHTS
 from sslkit.recipe.pack_reading import Pack, read_pack
 from sslkit.recipe.sections import section
 from sslkit.recipe.shared import LARGEST, SharedRecipe, read_shared
 from sslkit.recipe.trusting import what_to_trust
-from sslkit.whole_file import whole_file
 
 Ask = Callable[[str], bool]
 
@@ -61,7 +62,8 @@ def add_recipe(
     """Show what a recipe or pack asks for, and add it to the user's recipes.
 
     Nothing in it is imported, and nothing but the new files is written: the recipe, and the encoder
-    of a pack beside it, as ``NAME.safetensors`` and ``NAME.json``.
+    of a pack beside it, as ``NAME.safetensors`` and ``NAME.json``. Files of these names that no
+    ``add`` wrote, or that were changed since, are never touched.
 
     Args:
         file: A pack, or a recipe in YAML that stands alone or extends a shipped one.
@@ -75,6 +77,7 @@ def add_recipe(
         The recipe's file, or None where the user said no.
 
     Raises:
+        FileExistsError: If a file of the user's is in the way.
         FileNotFoundError: If there is no such file.
         ValueError: If it is no recipe, asks for what is never allowed, or nobody can be asked.
     """
@@ -84,6 +87,8 @@ def add_recipe(
         target, called = user_recipe(bare), f"{USER}{bare}"
     except ValueError as error:
         raise ValueError(f"{error} Give it one with --name.") from error
+    new = _files(target, shared, pack)
+    check_own(path for path, _ in new)
     there = _there(called)
     title = f"{called} from {origin or file} ({_size(file)}, SHA-256 {_digest(file)})"
     print(section(title, what_to_trust(shared, pack, there)))
@@ -97,9 +102,8 @@ def add_recipe(
     if not yes and not (ask or _ask)(f"Add it as {called}?"):
         print("Nothing was added.")
         return None
-    _write(target, shared, pack)
-    modules = "".join(f" --trust {module}" for module in shared.modules)
-    print(f"Added: {target}. Next: sslkit recipe check {called}{modules}")
+    replace_own(new, [target.with_suffix(suffix) for suffix in (".safetensors", ".json")])
+    print(f"Added: {target}. Next: {_reproduce(called, shared)}")
     if pack is not None and WEIGHTS in pack.sizes:
         print(
             f"Its encoder: {target.with_suffix('.safetensors')} (sslkit export, evaluate and embed "
@@ -154,20 +158,22 @@ def _there(called: str) -> dict[str, Any] | None:
     return None
 
 
-def _write(target: Path, shared: SharedRecipe, pack: Pack | None) -> None:
-    files = {".safetensors": WEIGHTS, ".json": ENCODER}
-    for suffix, member in files.items():
-        beside = target.with_suffix(suffix)
-        if pack is None or member not in pack.sizes:
-            beside.unlink(missing_ok=True)  # of the recipe that is replaced
-            continue
-        with whole_file(beside) as unfinished:
-            if member == WEIGHTS:
-                pack.copy_weights(unfinished)
-            else:
-                unfinished.write_bytes(pack.members[member])
-    with whole_file(target) as unfinished:
-        unfinished.write_bytes(shared.text.encode("utf-8"))
+def _files(target: Path, shared: SharedRecipe, pack: Pack | None) -> list[tuple[Path, Write]]:
+    """What is to be written where, the recipe last."""
+    files: list[tuple[Path, Write]] = []
+    if pack is not None and WEIGHTS in pack.sizes:
+        encoder = pack.members[ENCODER]
+        files.append((target.with_suffix(".safetensors"), pack.copy_weights))
+        files.append((target.with_suffix(".json"), lambda file: file.write_bytes(encoder)))
+    return [*files, (target, lambda file: file.write_bytes(shared.text.encode("utf-8")))]
+
+
+def _reproduce(called: str, shared: SharedRecipe) -> str:
+    """The command that runs it."""
+    data = shared.config.get("data")
+    has_images = isinstance(data, dict) and data.get("source") is not None
+    command = ["sslkit", "reproduce", called, *([] if has_images else ["--data", "FOLDER"])]
+    return shlex.join([*command, *(part for m in shared.modules for part in ("--trust", m))])
 
 
 def _ask(question: str) -> bool:

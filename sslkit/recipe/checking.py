@@ -3,6 +3,7 @@
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from sslkit.configs.extends import lineage
 from sslkit.configs.finding import find_recipe
 from sslkit.configs.values import read_nodes, repeated_keys
+from sslkit.counted import counted
 from sslkit.fit import build
+from sslkit.plain_yaml import key_line
 from sslkit.printable import printable
 from sslkit.recipe.reading import NO_DATA, Reading, RecipeReader, quiet
+from sslkit.recipe.remarks import model_remarks, run_remarks
 from sslkit.recipe.sanity import card_faults, model_faults, run_faults
 from sslkit.recipe.scale import scale_of
 
@@ -56,26 +60,33 @@ def check_recipes(recipes: Sequence[str], *, trust: Sequence[str] = ()) -> int:
     names = list(_names(recipes))
     faulty = 0
     for name in names:
-        found = recipe_faults(reader, name)
-        faulty += bool(found)
-        print(f"{name}: {_count(len(found), 'fault') if found else 'fine'}", flush=True)
-        for fault in found:
-            text = textwrap.fill(
-                printable(" ".join(fault.split())),
-                width=96,
-                initial_indent="  - ",
-                subsequent_indent="    ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-            print(text)
+        found = check_recipe(reader, name)
+        faulty += bool(found.faults)
+        print(f"{name}: {_verdict(found)}", flush=True)
+        for fault in found.faults:
+            _print("  - ", fault)
+        for remark in found.remarks:
+            _print("  ? ", remark)
     if len(names) > 1:
-        print(f"{_count(len(names), 'recipe')}, {faulty or 'none'} with faults.")
+        print(f"{counted(len(names), 'recipe')}, {faulty or 'none'} with faults.")
     return int(faulty > 0)
 
 
-def recipe_faults(reader: RecipeReader, name_or_path: str) -> list[str]:
-    """What is wrong with a recipe, each in one paragraph.
+@dataclass(frozen=True)
+class Findings:
+    """What was found in a recipe, a paragraph for each.
+
+    Attributes:
+        faults: What is wrong with it.
+        remarks: What is unusual and works.
+    """
+
+    faults: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def check_recipe(reader: RecipeReader, name_or_path: str) -> Findings:
+    """What is wrong with a recipe, and what is unusual.
 
     A file that cannot be read has one fault, as nothing more can be said of it.
 
@@ -87,22 +98,26 @@ def recipe_faults(reader: RecipeReader, name_or_path: str) -> list[str]:
         repeated = list(_repeated(name_or_path))
         reading = reader.read(name_or_path)
     except _WRONG as error:
-        return [str(error)]
-    return [*repeated, *_faults(reader, reading)]
-
-
-def _faults(reader: RecipeReader, reading: Reading) -> Iterator[str]:
-    yield from card_faults(reading.card, reading.config)
+        return Findings((str(error),))
+    faults = [*repeated, *_of_the_card(reading)]
     try:
         with warnings.catch_warnings(), quiet():
             warnings.simplefilter("ignore")
             parts = build_parts(reader, reading)
         scale = scale_of(reading.config, reading.card)
     except _WRONG as error:
-        yield str(error)
-        return
-    yield from run_faults(reading.config, scale)
-    yield from model_faults(parts["model"], scale)
+        return Findings((*faults, str(error)))
+    model = parts["model"]
+    faults += [*run_faults(reading.config, scale), *model_faults(model, scale)]
+    if faults:  # first things first
+        return Findings(tuple(faults))
+    return Findings((), (*run_remarks(reading.config, scale), *model_remarks(model, scale)))
+
+
+def _of_the_card(reading: Reading) -> Iterator[str]:
+    for key, fault in card_faults(reading.card, reading.config):
+        line = key and key_line(reading.path.read_text(encoding="utf-8"), ("recipe", key))
+        yield f"{reading.path}, line {line}: recipe.{key} {fault}" if line else fault
 
 
 def build_parts(reader: RecipeReader, reading: Reading) -> Any:
@@ -142,5 +157,19 @@ def _names(recipes: Sequence[str]) -> Iterator[str]:
         yield from map(str, files)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _verdict(found: Findings) -> str:
+    if found.faults:
+        return counted(len(found.faults), "fault")
+    return f"fine, {len(found.remarks)} unusual" if found.remarks else "fine"
+
+
+def _print(mark: str, paragraph: str) -> None:
+    text = textwrap.fill(
+        printable(" ".join(paragraph.split())),
+        width=96,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    print(text)

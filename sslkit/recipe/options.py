@@ -4,13 +4,21 @@ from typing import get_args, get_type_hints
 
 from sslkit.arguments import Parser
 from sslkit.card import Card
-from sslkit.recipe.listing import Order
-
-ACTIONS = ("list", "show", "check", "diff", "copy", "pack", "add", "schema")
+from sslkit.recipe.list_formats import Format
+from sslkit.recipe.listing import METRIC, Order
 
 
 def recipe_parser() -> Parser:
     """The parser of ``sslkit recipe ACTION ...``."""
+    return _recipe_parser()[0]
+
+
+def action_parsers() -> dict[str, Parser]:
+    """What each action takes, by its name."""
+    return _recipe_parser()[1]
+
+
+def _recipe_parser() -> tuple[Parser, dict[str, Parser]]:
     parser = Parser(
         prog="sslkit recipe",
         description="Recipes: configs that say what they are, what they need and what to expect.",
@@ -20,8 +28,11 @@ def recipe_parser() -> Parser:
         dest="action", required=True, parser_class=Parser, metavar="ACTION"
     )
 
+    made: dict[str, Parser] = {}
+
     def action(name: str, text: str) -> Parser:
-        return actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made[name] = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        return made[name]
 
     listing = action("list", "the recipes that ship with the toolkit, and those that you added")
     listing.add_argument("--method", metavar="TEXT", help="only those of this method: moco")
@@ -29,7 +40,32 @@ def recipe_parser() -> Parser:
     listing.add_argument(
         "--status", choices=get_args(get_type_hints(Card)["status"]), help="only these"
     )
-    listing.add_argument("--sort", choices=get_args(Order), default="name", help="order (name)")
+    listing.add_argument(
+        "--min_accuracy",
+        type=float,
+        metavar="PERCENT",
+        help="only those whose card expects at least so much",
+    )
+    listing.add_argument(
+        "--max_minutes",
+        type=float,
+        metavar="MINUTES",
+        help="only those of which a run took at most so long",
+    )
+    listing.add_argument(
+        "--metric",
+        default=METRIC,
+        help=f"the figure that --min_accuracy and --sort accuracy are about ({METRIC})",
+    )
+    listing.add_argument(
+        "--sort",
+        choices=get_args(Order),
+        default="name",
+        help="order (name); without the figure or the minutes last",
+    )
+    listing.add_argument(
+        "--format", choices=get_args(Format), default="table", help="what to print (table)"
+    )
 
     showing = action("show", "what a recipe is, needs and says, resolved, and its commands")
     showing.add_argument("recipe", metavar="NAME_OR_FILE")
@@ -59,6 +95,11 @@ def recipe_parser() -> Parser:
     packing.add_argument("--out", metavar="FILE", help="a .sslrecipe file (NAME.sslrecipe)")
     packing.add_argument("--name", help="of the recipe (that of the recipe that was run)")
     packing.add_argument(
+        "--summary",
+        metavar="TEXT",
+        help="one sentence on what it is for (that of the recipe that was run)",
+    )
+    packing.add_argument(
         "--checkpoint", action="store_true", help="with the trained encoder, as safetensors"
     )
 
@@ -76,4 +117,4 @@ def recipe_parser() -> Parser:
     )
 
     action("schema", "print the JSON Schema of a recipe, for editors")
-    return parser
+    return parser, made

@@ -1,7 +1,7 @@
 """``sslkit recipe pack``: from a run's folder to one file that somebody else can run again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sslkit.recipe.pack_format import (
     write_pack,
 )
 from sslkit.recipe.portable import portable_config, portable_record
+from sslkit.recipe.shared import modules_outside
 from sslkit.run_evaluation import current_evaluation
 
 _COPIED = (ENVIRONMENT, COSTS, METRICS)
@@ -39,6 +40,7 @@ def pack_run(
     out: Path | None = None,
     *,
     name: str | None = None,
+    summary: str | None = None,
     weights: Mapping[str, bytes | Path] | None = None,
 ) -> Path:
     """Write the pack of a run, and say what is in it.
@@ -49,6 +51,7 @@ def pack_run(
         run: The folder of the run.
         out: The file, ending in ``.sslrecipe``; None is the recipe's name in the working directory.
         name: The recipe's name; None is that of the recipe that was run.
+        summary: One sentence on what it is for; None is that of the recipe that was run.
         weights: Members with the encoder, from `sslkit.recipe.pack_weights.encoder_members`.
 
     Returns:
@@ -69,7 +72,12 @@ def pack_run(
     environment = json_mapping(members.get(ENVIRONMENT, b"{}"), str(run / ENVIRONMENT))
     ran = plain_yaml.load(file.read_text(encoding="utf-8"))
     config, told = portable_config(ran)
-    card = _card(found, ran, evaluation, environment, name)
+    modules = modules_outside(config)
+    told += [
+        f"The code of {module} is not in the pack: others need it from you, and --trust {module}"
+        for module in modules
+    ]
+    card = _card(found, ran, evaluation, environment, name=name, summary=summary, trust=modules)
     target = out or Path(f"{card.name.rpartition('/')[2]}{PACK}")
     if target.suffix != PACK:
         raise ValueError(f"pack: --out must end in {PACK}, got {target}.")
@@ -103,7 +111,10 @@ def _card(
     config: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     environment: Mapping[str, Any],
+    *,
     name: str | None,
+    summary: str | None,
+    trust: Sequence[str],
 ) -> Card:
     where, costs = found.folder / CONFIG, found.costs
     ran = card_of(config, str(where))
@@ -125,12 +136,13 @@ def _card(
         name=name or (ran.name if ran else found.folder.resolve().parent.name),
         method=method,
         dataset=_dataset(ran, evaluation),
-        summary=ran.summary if ran else f"A run of {method}.",
+        summary=summary or (ran.summary if ran else f"A run of {method}."),
         seed=config.get("seed_everything") or 0,
         status="measured" if measured else "untested",
         paper=ran.paper if ran else None,
         devices=costs.get("ranks") if costs.get("ranks", 1) > 1 else None,
         changed=ran.changed if ran else [],
+        trust=list(trust),
         **measured,
     )
 

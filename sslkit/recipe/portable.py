@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sslkit.configs.values import config_values
+
 # Where a run wrote and how it was watched, which is for the next one to say.
 _OF_THE_RUN = {
     "evaluate": True,
@@ -73,19 +75,15 @@ def portable_record(value: Any) -> Any:
     return _name(value) if isinstance(value, str) and is_place(value) else value
 
 
-def places(config: Any, keys: str = "") -> Iterator[tuple[str, str]]:
-    """Every path in a config that starts elsewhere, under its key.
+def places(config: Any) -> Iterator[tuple[str, str]]:
+    """Every path in a config that starts elsewhere, under its key, also in texts that are YAML.
 
     Args:
         config: As plain data.
-        keys: The way to it.
     """
-    if isinstance(config, dict | list):
-        items = config.items() if isinstance(config, dict) else enumerate(config)
-        for key, item in items:
-            yield from places(item, f"{keys}.{key}" if keys else str(key))
-    elif isinstance(config, str) and is_place(config):
-        yield keys, config
+    for value in config_values(config):
+        if value.tag is None and is_place(value.text):
+            yield ".".join(value.keys), value.text
 
 
 def _sources(data: dict[str, Any], told: list[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from sslkit.card import Card
+from sslkit.counted import counted
 from sslkit.methods import JointEmbedding
 from sslkit.methods.branches import check_views
 from sslkit.methods.classifier import Classifier
@@ -14,36 +15,52 @@ from sslkit.negatives import Plugin
 from sslkit.nn import Queue
 from sslkit.optim import Schedule, parameter_groups
 from sslkit.recipe.scale import Scale, processes_of
+from sslkit.recipe.shared import modules_outside
 
 
-def card_faults(card: Card | None, config: dict[str, Any]) -> Iterator[str]:
+def card_faults(card: Card | None, config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Where a card says something else than its config.
 
     Args:
         card: Of the recipe.
         config: Resolved.
+
+    Yields:
+        The card's key, or "" where there is no card, and what is wrong with it.
     """
     if card is None:
-        yield "there is no card: a recipe says under recipe: what it is and what to expect of it."
+        yield (
+            "",
+            "there is no card: a recipe says under recipe: what it is and what to expect of it.",
+        )
         return
     method = config["model"]["class_path"].rpartition(".")[2]
     if card.method != method:
-        yield f"recipe.method is {card.method}, and model is a {method}: make them agree."
-    if card.seed != config["seed_everything"]:
+        yield "method", f"is {card.method}, and model is a {method}: make them agree."
+    seed = config["seed_everything"]
+    if card.seed != seed or isinstance(seed, bool):  # false is no seed, and not the seed 0
         yield (
-            f"recipe.seed is {card.seed}, and seed_everything is {config['seed_everything']}: make "
-            "them agree, as the figures are those of the seed."
+            "seed",
+            f"is {card.seed}, and seed_everything is {seed}: make them agree, as the figures are "
+            "those of the seed.",
+        )
+    if idle := set(card.trust).difference(modules_outside(config)):
+        yield (
+            "trust",
+            f"names {', '.join(sorted(idle))}, and nothing in the recipe is of that module: leave "
+            "it out.",
         )
     processes = processes_of(config["trainer"])
-    if card.devices is not None and processes not in (None, card.devices):
+    if card.devices and processes and processes != card.devices:
         yield (
-            f"recipe.devices is {card.devices}, and trainer.devices makes {processes} processes: "
-            "make them agree, as the learning rate follows the global batch."
+            "devices",
+            f"is {card.devices}, and trainer.devices makes {counted(processes, 'process')}: make "
+            "them agree, as the learning rate follows the global batch.",
         )
 
 
 def run_faults(config: dict[str, Any], scale: Scale) -> Iterator[str]:
-    """A run without an end, or without a whole batch.
+    """A run without an end, without a whole batch, or without a step.
 
     Args:
         config: Resolved.
@@ -51,11 +68,21 @@ def run_faults(config: dict[str, Any], scale: Scale) -> Iterator[str]:
     """
     if scale.total_steps is None and config["trainer"].get("max_time") is None:
         yield "the run has no end: set trainer.max_epochs (or max_steps) to at least 1."
-    limit = config["data"].get("limit")
-    if limit is not None and limit < scale.compared:
+    if scale.trained is not None and scale.trained < scale.compared:
         yield (
-            f"data.limit leaves {limit} images, and one batch has {scale.compared}: lower "
-            "data.batch_size or raise the limit."
+            f"data.limit leaves {counted(scale.trained, 'image')} to train on, and one batch has "
+            f"{scale.compared}: lower data.batch_size or raise the limit."
+        )
+    elif scale.batches == 0:
+        yield (
+            f"trainer.limit_train_batches is {config['trainer']['limit_train_batches']}, so that "
+            "no epoch has a batch and nothing is trained: raise it, or leave it out."
+        )
+    accumulated = config["trainer"].get("accumulate_grad_batches")
+    if accumulated is not None and accumulated < 1:
+        yield (
+            f"trainer.accumulate_grad_batches must be at least 1, got {accumulated}: 1 takes a "
+            "step after every batch."
         )
 
 
@@ -80,13 +107,13 @@ def model_faults(model: Any, scale: Scale) -> Iterator[str]:
     try:
         _send_a_batch(model, scale.images)
     except (ValueError, TypeError, RuntimeError) as error:
-        yield f"a batch of {scale.images} images (data.batch_size): {error}"
+        yield f"a batch of {counted(scale.images, 'image')} (data.batch_size): {error}"
     for queue in (module for module in model.modules() if isinstance(module, Queue)):
         if len(queue.rows) < scale.compared:
             yield (
                 f"the queue holds {len(queue.rows)} embeddings, and every batch brings "
-                f"{scale.compared} ({scale.processes} x {scale.images} images), so that none "
-                "outlives a step: make it a multiple of the batch."
+                f"{scale.compared} ({scale.processes} x {counted(scale.images, 'image')}), so that "
+                "none outlives a step: make it a multiple of the batch."
             )
     if scale.total_steps is not None:
         yield from _time_faults(model, scale, scale.total_steps)
@@ -114,7 +141,7 @@ def _send_a_batch(model: JointEmbedding, images: int) -> None:
 def _time_faults(model: JointEmbedding, scale: Scale, steps: int) -> Iterator[str]:
     """What would come only after the end of the run."""
     yield from _late_schedule(model.schedule, scale, steps)
-    length = _length(scale, steps)
+    length = scale.length(steps)
     for plugin in (module for module in model.modules() if isinstance(module, Plugin)):
         when = plugin.schedule
         start = when.start * (scale.steps_per_epoch if when.unit == "epochs" else 1)
@@ -130,10 +157,6 @@ def _late_schedule(schedule: Schedule, scale: Scale, steps: int) -> Iterator[str
     if reached < LEAST_FACTOR:
         yield (
             f"model.schedule ({type(schedule).__name__}) reaches {reached:.0%} of the "
-            f"learning rate in the run's {_length(scale, steps)}: shorten the warm-up, or lengthen "
+            f"learning rate in the run's {scale.length(steps)}: shorten the warm-up, or lengthen "
             "the run."
         )
-
-
-def _length(scale: Scale, steps: int) -> str:
-    return f"{scale.epochs} epochs" if scale.epochs else f"{steps} steps"

@@ -81,12 +81,23 @@ def read_shared(
         raise ValueError(f"{where} is {error}.") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{where} is not plain YAML: {error}") from error
-    card = card_of(config, where)
+    card = card_of(config, where, text)
     if card is None:
         raise ValueError(
             f"{where} has no card (recipe:), so nothing says what it is and what to expect of it."
         )
     return SharedRecipe(text, card, merged_onto_shipped(config), outside)
+
+
+def modules_outside(config: Any) -> tuple[str, ...]:
+    """The modules that a config names and that are not on the allowlist.
+
+    Args:
+        config: As plain data.
+    """
+    values = config_values({k: v for k, v in config.items() if k not in ("recipe", KEY)})
+    outside = (v for v in values if names_an_import(v, ()) and not is_allowed(v.text))
+    return tuple(sorted({value.text.rpartition(".")[0] for value in outside}))
 
 
 def _nodes(content: bytes, where: str) -> tuple[str, yaml.Node | None]:

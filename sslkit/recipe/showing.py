@@ -9,6 +9,7 @@ import yaml
 
 from sslkit.card import Card
 from sslkit.configs.finding import list_recipes, user_recipes
+from sslkit.counted import counted
 from sslkit.recipe.comparing import short
 from sslkit.recipe.reading import Reading, RecipeReader
 from sslkit.recipe.scale import Scale, processes_of, scale_of
@@ -29,6 +30,7 @@ def show_recipe(name_or_path: str, *, trust: Sequence[str] = ()) -> str:
     scale = scale_of(reading.config, reading.card)
     named = name_or_path in (*list_recipes(), *user_recipes())
     name = name_or_path if named else str(reading.path)
+    trust = [*dict.fromkeys((*trust, *(reading.card.trust if reading.card else ())))]
     parts = [
         section(name, _card(reading.card, reading)),
         section("needs", _needs(reading, scale, trust)),
@@ -54,7 +56,7 @@ def _card(card: Card | None, reading: Reading) -> Iterator[tuple[str, str]]:
         about = f"{figure.protocol}; from {figure.source}"
         yield "expected", f"{figure.metric} {figure.value:g} %{within} ({about})"
     if card.hardware:
-        time = "" if card.minutes is None else f", {card.minutes:g} minutes"
+        time = "" if card.minutes is None else f", {counted(card.minutes, 'minute')}"
         yield "ran on", card.hardware + time + (f", sslkit {card.sslkit}" if card.sslkit else "")
     yield "file", str(reading.path)
 

@@ -1,17 +1,26 @@
 """What somebody takes on who adds a recipe of another's: code, data, places, weights, figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import yaml
+
+from sslkit import plain_yaml
 from sslkit.card import Card
+from sslkit.configs.allowlist import names_an_import
+from sslkit.configs.slots import names_a_class
+from sslkit.configs.values import config_values
+from sslkit.counted import counted
 from sslkit.recipe.pack_format import ENCODER, WEIGHTS
 from sslkit.recipe.pack_reading import Pack
 from sslkit.recipe.portable import is_public_source, places
 from sslkit.recipe.shared import SharedRecipe
 from sslkit.settings import every_value_of
 
-_MOST = 12  # differences or paths that are shown one by one
+_MOST = 12  # differences that are shown one by one
+_MOST_LOOKED_AT = 100  # classes, places or downloads; the shipped recipes have up to 10
 _NOTHING = "only what ships with sslkit, torch, torchvision and Lightning"
+_NO = frozenset({"false", "no", "off", "n", "f", "0", "null", "none", "~", ""})
 _SENDS = ("CometLogger", "MLFlowLogger", "WandbLogger")
 
 
@@ -25,7 +34,7 @@ def what_to_trust(
         pack: In which it came, if in one.
         there: The config of the same name that it would replace, if any.
     """
-    card, config = shared.card, shared.config
+    card, config = shared.card, {k: v for k, v in shared.config.items() if k != "recipe"}
     yield "summary", card.summary
     yield "method", f"{card.method} on {card.dataset}"
     yield (
@@ -38,13 +47,45 @@ def what_to_trust(
     for value in shared.outside:
         module = value.text.rpartition(".")[0]
         yield "code", f"{value.text} (line {value.line}), not ours: runs only with --trust {module}"
+    yield "classes", ", ".join(_looked_at(dict.fromkeys(classes(config)), "classes")) or "none"
     yield from _data(config)
-    for key, path in _some(list(places(config))):
-        yield "path", f"{key}: {path}" if path else key
+    for key in _looked_at(downloads(config), "downloads"):
+        yield "download", key
+    for key, path in _looked_at(places(config), "paths"):
+        yield "path", f"{key}: {path}"
     yield from _network(config)
     yield from _weights(config, pack)
     if there is not None:
         yield from _differences(there, config)
+
+
+def classes(config: Any) -> Iterator[str]:
+    """What a config names to be built or called, wherever it stands and as often as it does.
+
+    Args:
+        config: As plain data.
+    """
+    for value in config_values(config):
+        if value.tag is None and (names_an_import(value, ()) or names_a_class(value)):
+            yield value.text
+
+
+def downloads(config: Any, keys: str = "") -> Iterator[str]:
+    """The keys that make something be downloaded.
+
+    Args:
+        config: As plain data.
+        keys: The way to it.
+    """
+    if isinstance(config, str) and (text := _collection(config)) is not None:
+        config = text
+    if isinstance(config, dict | list):
+        items = config.items() if isinstance(config, dict) else enumerate(config)
+        for key, item in items:
+            way = f"{keys}.{key}" if keys else str(key)
+            if str(key) == "download" and str(item).lower() not in _NO:
+                yield f"{way}: {item}"
+            yield from downloads(item, way)
 
 
 def _figures(card: Card) -> Iterator[tuple[str, str]]:
@@ -52,7 +93,7 @@ def _figures(card: Card) -> Iterator[tuple[str, str]]:
         within = "" if figure.tolerance is None else f", or up to {figure.tolerance:g} points less"
         yield "expected", f"{figure.metric} {figure.value:g} %{within} ({figure.source})"
     if card.hardware:
-        time = "" if card.minutes is None else f", {card.minutes:g} minutes"
+        time = "" if card.minutes is None else f", {counted(card.minutes, 'minute')}"
         yield "ran on", card.hardware + time + (f", sslkit {card.sslkit}" if card.sslkit else "")
 
 
@@ -63,6 +104,8 @@ def _data(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "data", "yours: --data.source FOLDER"
     for key in ("source", "val_source", "test_source"):
         value = data.get(key)
+        if isinstance(value, str):
+            value = _collection(value) or value
         if isinstance(value, dict):
             arguments = value.get("init_args")
             downloads = isinstance(arguments, dict) and arguments.get("download")
@@ -78,17 +121,16 @@ def _data(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _network(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if config.get("wandb"):
         yield "sends", "metrics to Weights & Biases (wandb: true)"
-    for key, value in every_value_of(config).items():
-        if key.endswith("logger") or ".logger." in key:
-            names = [name for name in _SENDS if name in (value, key.rpartition(".")[2])]
-            for name in names:
-                yield "sends", f"metrics elsewhere ({name})"
+    for name in dict.fromkeys(path.rpartition(".")[2] for path in classes(config)):
+        if name in _SENDS:
+            yield "sends", f"metrics elsewhere ({name})"
 
 
 def _weights(config: dict[str, Any], pack: Pack | None) -> Iterator[tuple[str, str]]:
-    for key, value in every_value_of(config).items():
-        if key.rpartition(".")[2] in ("weights", "checkpoint") and value != "null":
-            yield "reads", f"{key}: {value}"
+    for value in config_values(config):
+        if value.tag is None and value.key in ("weights", "checkpoint") and value.text:
+            key = ".".join(key for key in value.keys if key != "init_args")
+            yield "reads", f"{key}: {value.text}"
     if pack is None or WEIGHTS not in pack.sizes:
         yield "weights", "none"
         return
@@ -97,7 +139,7 @@ def _weights(config: dict[str, Any], pack: Pack | None) -> Iterator[tuple[str, s
     name = encoder.get("name") if isinstance(encoder, dict) else None
     yield (
         "weights",
-        f"of the encoder {name}: {len(tensors)} tensors in safetensors, "
+        f"of the encoder {name}: {counted(len(tensors), 'tensor')} in safetensors, "
         f"{pack.sizes[WEIGHTS]:,} bytes",
     )
 
@@ -114,6 +156,30 @@ def _differences(there: dict[str, Any], config: dict[str, Any]) -> Iterator[tupl
     yield "replaces", f"the recipe of this name; settings that differ: {len(changed) or 'none'}"
     for key, change in _some(changed):
         yield "differs", f"{key}: {change}" if change else key
+
+
+def _looked_at(entries: Iterable[Any], what: str) -> list[Any]:
+    """All of them, as what is left out cannot be judged.
+
+    Raises:
+        ValueError: If there are more than anybody looks at.
+    """
+    found = list(entries)
+    if len(found) > _MOST_LOOKED_AT:
+        raise ValueError(
+            f"the recipe has {len(found):,} {what}, and at most {_MOST_LOOKED_AT} can be looked "
+            "at: ask its author for a shorter one."
+        )
+    return found
+
+
+def _collection(text: str) -> Any:
+    """What a text means that is YAML itself, as the parser reads it; None of any other text."""
+    try:
+        found = plain_yaml.load(text)
+    except (yaml.YAMLError, plain_yaml.Unbounded):
+        return None
+    return found if isinstance(found, dict | list) else None
 
 
 def _some(entries: list[tuple[str, str]]) -> list[tuple[str, str]]:

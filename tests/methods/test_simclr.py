@@ -253,7 +253,7 @@ def test_a_loader_without_length_is_refused_with_advice(tmp_path):
 
 def test_a_run_within_its_warmup_is_warned_of(tmp_path):
     simclr = model(schedule=WarmupCosine(warmup_epochs=10))
-    with pytest.warns(UserWarning, match=r"reaches 19% of the learning rate.*warmup_epochs"):
+    with pytest.warns(UserWarning, match=r"reaches 20% of the learning rate.*warmup_epochs"):
         trainer(tmp_path, max_epochs=2).fit(simclr, DataLoader(images(80), batch_size=8))
 
 

@@ -47,11 +47,13 @@ def test_a_pack_becomes_a_recipe_with_its_weights_beside(
         "SHA-256",
         "only what ships with sslkit",
         "the images in the package",
-        "of the encoder resnet18: 1 tensors in safetensors",
-        "sslkit recipe check user/birds",
+        "of the encoder resnet18: 1 tensor in safetensors",
+        "Next: sslkit reproduce user/birds",
+        "classes sslkit.methods.SimCLR",
     ):
         assert words in shown, shown
     assert sorted(p.name for p in user_folder().iterdir()) == [
+        ".added.json",
         "birds.json",
         "birds.safetensors",
         "birds.yaml",
@@ -103,7 +105,7 @@ def test_code_of_its_author_is_shown_and_not_covered_by_yes(
     assert "add --trust my_lab if you know it" in err
     assert not user_folder().exists()
     assert main(["recipe", "add", "a.sslrecipe", "--yes", "--trust", "my_lab"]) == 0
-    assert "sslkit recipe check user/birds --trust my_lab" in capsys.readouterr().out
+    assert "Next: sslkit reproduce user/birds --trust my_lab" in capsys.readouterr().out
     assert add_recipe(Path("a.sslrecipe"), ask=yes) is not None
 
 
@@ -150,11 +152,94 @@ def test_what_would_be_replaced_is_compared(capsys: pytest.CaptureFixture[str]) 
     assert "replaces the recipe of this name; settings that differ: 1" in shown
     assert "trainer.max_epochs: not there -> 3" in shown
     # Weights of the recipe that is no more would be taken for those of the new one.
-    assert [p.name for p in user_folder().iterdir()] == ["birds.yaml"]
-    (user_folder() / "birds.yaml").write_text("[")
-    assert add_recipe(Path("a.sslrecipe"), ask=yes)
+    assert sorted(p.name for p in user_folder().iterdir()) == [".added.json", "birds.yaml"]
     with pytest.raises(ValueError, match="differs in capitals only"):
         add_recipe(Path("a.sslrecipe"), name="Birds", ask=yes)
+
+
+def test_what_the_user_put_there_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also a recipe that was added and then edited."""
+    folder = user_folder()
+    folder.mkdir()
+    (folder / "birds.json").write_text("mine")
+    (folder / "birds.safetensors").write_text("mine too")
+    assert add_recipe(sent(), ask=yes)  # without weights, nothing is in the way
+    sent(text("trainer: {max_epochs: 3}\n"), encoder_json=ENCODER, weights=weights())
+    asked: list[str] = []
+    with pytest.raises(FileExistsError, match=r"birds\.safetensors is there.*with --name"):
+        add_recipe(Path("a.sslrecipe"), ask=lambda question: bool(asked.append(question)))
+    assert asked == []
+    assert (folder / "birds.json").read_text() == "mine"
+    assert (folder / "birds.safetensors").read_text() == "mine too"
+    assert (folder / "birds.yaml").read_text() == RECIPE
+    sent(text("trainer: {max_epochs: 3}\n"))
+    (folder / "birds.yaml").write_text(RECIPE + "# edited\n")
+    assert main(["recipe", "add", "a.sslrecipe", "--yes"]) == 1
+    assert "it is left alone" in " ".join(capsys.readouterr().err.split())
+    assert (folder / "birds.yaml").read_text() == RECIPE + "# edited\n"
+    assert add_recipe(Path("a.sslrecipe"), name="others", ask=yes)
+
+
+def test_images_that_are_not_sent_along_are_in_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("b.yaml").write_text(RECIPE.replace("data: {source: quickstart}\n", ""))
+    assert add_recipe(Path("b.yaml"), ask=yes)
+    assert "Next: sslkit reproduce user/birds --data FOLDER" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [
+        (
+            """trainer: {logger: "{class_path: pytorch_lightning.loggers.MLFlowLogger}"}\n""",
+            ["classes sslkit.methods.SimCLR, pytorch_lightning.loggers.MLFlowLogger"],
+        ),
+        ("trainer: {logger: WandbLogger}\n", ["classes sslkit.methods.SimCLR, WandbLogger"]),
+        ("trainer: {logger: WandbLogger}\n", ["sends metrics elsewhere (WandbLogger)"]),
+        (
+            """trainer: {x: "{root: ../y, download: yes}"}\n""",
+            ["path trainer.x.root: ../y", "download trainer.x.download: True"],
+        ),
+        (
+            "trainer: {x: {download: 'on', y: {download: false, z: null}}}\n",
+            ["download trainer.x.download: on"],
+        ),
+        (
+            f"trainer: {{x: [{', '.join(f'/p{i}' for i in range(40))}]}}\n",
+            [f"path trainer.x.{i}: /p{i}" for i in range(40)],
+        ),
+        (
+            """trainer: {encoder: "{class_path: sslkit.nn.Encoder, weights: a.pth}"}\n""",
+            ["reads trainer.encoder.weights: a.pth"],
+        ),
+    ],
+)
+def test_every_class_place_and_download_is_shown(
+    more: str, shown: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("b.yaml").write_text(text(more))
+    assert add_recipe(Path("b.yaml"), ask=lambda question: False) is None
+    out = " ".join(capsys.readouterr().out.split())
+    for words in shown:
+        assert words in out, out
+    assert "y.download" not in out
+
+
+def test_a_source_that_is_a_text_is_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    source = "'{class_path: torchvision.datasets.CIFAR10, init_args: {download: true}}'"
+    Path("b.yaml").write_text(RECIPE.replace("source: quickstart", f"source: {source}"))
+    assert add_recipe(Path("b.yaml"), ask=lambda question: False) is None
+    out = " ".join(capsys.readouterr().out.split())
+    assert "data torchvision.datasets.CIFAR10 (downloads it)" in out
+    assert "folder of yours" not in out
+
+
+def test_more_than_anybody_looks_at_is_refused() -> None:
+    Path("b.yaml").write_text(text(f"trainer: {{x: [{', '.join(['/p'] * 101)}]}}\n"))
+    with pytest.raises(ValueError, match="has 101 paths, and at most 100 can be looked at"):
+        add_recipe(Path("b.yaml"), ask=yes)
+    assert not user_folder().exists()
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "con", "a b", ""])

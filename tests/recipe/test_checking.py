@@ -11,7 +11,7 @@ import yaml
 from sslkit.cli import main
 from sslkit.configs.allowlist import install_allowlist
 from sslkit.recipe import find_recipe, list_recipes
-from sslkit.recipe.checking import recipe_faults
+from sslkit.recipe.checking import Findings, check_recipe
 from sslkit.recipe.reading import RecipeReader
 
 Change = dict[str, Any]
@@ -43,6 +43,10 @@ def changed(name: str, changes: Change) -> str:
             part[last] = value
     Path("changed.yaml").write_text(yaml.safe_dump(config))
     return "changed.yaml"
+
+
+def recipe_faults(reader: RecipeReader, name: str) -> list[str]:
+    return list(check_recipe(reader, name).faults)
 
 
 ARGS = "model.init_args"
@@ -78,6 +82,7 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("small/moco", {"recipe.version": 2}, "this sslkit knows up to 1, got 2"),
     ("imagenet1k/moco_v3", {"recipe.status": "measured"}, "must also have hardware, minutes"),
     ("small/moco", {"recipe.method": "SimCLR"}, "recipe.method is SimCLR, and model is a MoCo"),
+    ("small/moco", {"recipe.trust": ["my_lab"]}, "recipe.trust names my_lab, and nothing in the"),
     ("small/moco", {"recipe.seed": 7}, "recipe.seed is 7, and seed_everything is 0"),
     ("imagenet1k/moco", {"trainer.devices": 4}, "recipe.devices is 8, and trainer.devices makes 4"),
     # values that a class refuses
@@ -113,7 +118,7 @@ FAULTS: list[tuple[str, Change, str]] = [
     ),
     ("imagenet1k/moco", {f"{ARGS}.queue_size": 128}, "brings 256 (8 x 32 images)"),
     ("small/dcl", {"data.batch_size": 1}, "DCL got a batch of 1 image"),
-    ("small/moco", {"data.limit": 200}, "data.limit leaves 200 images, and one batch has 256"),
+    ("small/moco", {"data.limit": 200}, "images to train on, and one batch has 256"),
     ("small/tribyol", {f"{ARGS}.views.init_args.views": 2}, "needs 3 views of each image"),
     ("small/nnclr", {f"{ARGS}.plugins": [MIXING]}, "no gradient flows through the anchors"),
     (
@@ -143,6 +148,15 @@ FAULTS: list[tuple[str, Change, str]] = [
     ),
     ("small/moco", {f"{ARGS}.plugins": [LATE]}, "acts from epoch 12 on, and the run has 10 epochs"),
     ("small/moco", {"trainer.max_epochs": None}, "the run has no end"),
+    # a run that trains nothing, or with another batch than it says
+    ("small/moco", {"trainer.limit_train_batches": 0}, "no epoch has a batch and nothing is train"),
+    (
+        "small/moco",
+        {"data.limit": 300, "data.val_fraction": 0.2},
+        "data.limit leaves 240 images to train on, and one batch has 256",
+    ),
+    ("small/moco", {"trainer.accumulate_grad_batches": 0}, "must be at least 1, got 0"),
+    ("small/moco", {"seed_everything": False}, "recipe.seed is 0, and seed_everything is False"),
 ]
 
 
@@ -153,9 +167,55 @@ def test_a_fault_is_found(name: str, changes: Change, expected: str, reader: Rec
     assert all("\n\n" not in fault and "Traceback" not in fault for fault in faults)
 
 
+MILESTONES = {"class_path": "sslkit.optim.MultiStep", "init_args": {"milestones": [5, 12, 15]}}
+ADAM = {"class_path": "torch.optim.AdamW"}
+ALL_OF_THEM = {**MIXING, "init_args": {"hardest": 5000}}
+
+REMARKS: list[tuple[str, Change, str]] = [
+    ("small/moco", {f"{ARGS}.queue_size": 1000}, "papers would take 768 or 1024"),
+    ("small/nnclr", {f"{ARGS}.queue_size": 1000}, "It wraps exactly, so that nothing is wrong"),
+    ("imagenet1k/moco", {f"{ARGS}.queue_size": 1000}, "256 that a batch brings (8 x 32 images)"),
+    ("small/moco", {f"{ARGS}.momentum": 1}, "momentum is 1: the momentum branch stays"),
+    ("small/byol", {f"{ARGS}.momentum": 1}, "momentum is 1"),
+    ("small/moco", {f"{ARGS}.momentum": 0}, "momentum is 0: the momentum branch is the online"),
+    ("small/simclr", {f"{ARGS}.temperature": 100}, "published ones lie between 0.05 and 1"),
+    ("small/moco", {f"{ARGS}.bn_splits": 256}, "of a single image (a batch of 256 in 256 parts)"),
+    ("small/finetune", {"data.batch_size": 1}, "the statistics of a single image (a batch of 1)"),
+    ("small/moco", {f"{ARGS}.schedule": MILESTONES}, "at epoch 12, 15, and the run has 10 epochs"),
+    ("small/moco", {f"{ARGS}.plugins": [ALL_OF_THEM]}, "hardest 5,000 of a queue of 4,096"),
+    (
+        "small/moco",
+        {f"{ARGS}.optimizer": ADAM, f"{ARGS}.base_lr": 3.0},
+        "the effective learning rate of AdamW is 3",
+    ),
+    ("small/moco", {"trainer.fast_dev_run": True}, "it is for debugging"),
+    ("small/moco", {"trainer.overfit_batches": 3}, "the same few batches again and again"),
+    ("small/moco", {"trainer.gradient_clip_val": -1}, "which clips nothing"),
+    ("small/moco", {"trainer.accumulate_grad_batches": 99}, "fewer images than the 25344"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "expected"), REMARKS)
+def test_what_is_unusual_is_no_fault(
+    name: str, changes: Change, expected: str, reader: RecipeReader
+) -> None:
+    found = check_recipe(reader, changed(name, changes))
+    assert found.faults == ()
+    assert [expected in remark for remark in found.remarks] == [True], found.remarks
+
+
 def test_several_faults_of_one_recipe_are_all_found(reader: RecipeReader) -> None:
     changes = {"recipe.seed": 7, f"{ARGS}.bn_splits": 7, "data.limit": 9, f"{ARGS}.queue_size": 8}
     assert len(recipe_faults(reader, changed("small/moco", changes))) == 4
+
+
+def test_what_is_wrong_with_a_card_has_its_line(reader: RecipeReader) -> None:
+    for change in ({"recipe.seed": 7}, {"recipe.seed": "x"}, {"recipe.method": "SimCLR"}):
+        path = changed("small/moco", change)
+        (fault,) = recipe_faults(reader, path)
+        line = int(fault.removeprefix(f"{path}, line ").split(":")[0])
+        key = next(iter(change)).removeprefix("recipe.")
+        assert Path(path).read_text().splitlines()[line - 1].startswith(f"  {key}:")
 
 
 def test_what_yaml_would_pass_over_is_found(reader: RecipeReader) -> None:
@@ -190,7 +250,7 @@ def test_a_class_of_another_kind_is_found_with_its_line(
 def test_a_good_recipe_has_none_and_nothing_is_touched(
     name: str, reader: RecipeReader, here: Path
 ) -> None:
-    assert recipe_faults(reader, name) == []
+    assert check_recipe(reader, name) == Findings(())
     # No data was downloaded, no run started.
     assert list(here.iterdir()) == []
 
@@ -198,7 +258,7 @@ def test_a_good_recipe_has_none_and_nothing_is_touched(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list_recipes())
 def test_a_shipped_recipe_passes(name: str, reader: RecipeReader) -> None:
-    assert recipe_faults(reader, name) == []
+    assert check_recipe(reader, name) == Findings(())
 
 
 def test_a_recipe_that_extends_is_checked_whole(reader: RecipeReader) -> None:
@@ -232,6 +292,11 @@ def test_all_are_checked_before_the_command_ends(
     assert [head.split(": ")[1] for head in heads[:4]] == ["1 fault", "1 fault", "fine", "fine"]
     assert max(map(len, shown)) <= 100
     assert main(["recipe", "check", "quickstart"]) == 0
+    assert main(["recipe", "check", changed("small/moco", {f"{ARGS}.queue_size": 1000})]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "quickstart: fine",
+        "changed.yaml: fine, 1 unusual",
+    ]
     (here / "empty").mkdir()
     assert main(["recipe", "check", "empty"]) == 1
     assert "no .yaml file in the folder empty" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_the_learning_rate_is_compared_at_the_global_batch(
         "model: {init_args: {base_lr: 0.06, temperature: 0.2}}\n"
     )
     lines = compared(capsys, "quickstart", "mine.yaml")
-    assert lines[1] == "global batch: 256 images (1 x 256) -> 2048 images (4 x 256 x 2)"
+    assert lines[1] == "global batch: 256 images (1 x 256) -> 2,048 images (4 x 256 x 2)"
     assert lines[2] == "effective lr: 0.48 in both"
     assert "model.temperature: 0.1 -> 0.2" in lines
     assert "model.base_lr: 0.48 -> 0.06" in lines

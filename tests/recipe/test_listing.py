@@ -1,10 +1,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packs import RECIPE
 
+from sslkit.cli import main
 from sslkit.recipe import (
     find_recipe,
     list_recipes,
@@ -13,6 +15,7 @@ from sslkit.recipe import (
     recipe_rows,
     recipe_table,
 )
+from sslkit.recipe.listing import choose_recipes, figure_of
 
 
 def test_the_table_has_a_row_for_each_recipe(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,26 +69,59 @@ def test_rows_are_chosen_by_what_the_cards_say() -> None:
     [
         ({"method": "GAN"}, r"no recipe has 'GAN' in its method. For method there is: BYOL;"),
         ({"dataset": "x-rays", "method": "BYOL"}, r"'BYOL' in its method and 'x-rays' in its"),
+        ({"metric": "kn"}, r"no card has a figure called 'kn': there is knn20, knn200, linear"),
+        ({"min_accuracy": 99.9}, r"expects linear of at least 99.9 %. Left out: \d+ recipes"),
+        ({"max_minutes": 0, "min_accuracy": 1}, r"at least 1 % and took at most 0 min"),
     ],
 )
-def test_nothing_like_it_says_what_there_is(wanted: dict[str, str], message: str) -> None:
+def test_nothing_like_it_says_what_there_is(wanted: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         recipe_rows(**wanted)
 
 
 def test_the_best_come_first_and_those_without_figures_last() -> None:
     cards = {name: load_card(find_recipe(name)) for name in list_recipes()}
-    best = []
-    for name, *_ in recipe_rows(sort="accuracy"):
-        card = cards[name]
-        figures = {figure.metric: figure.value for figure in card.expected} if card else {}
-        best.append(figures.get("linear", max(figures.values(), default=-1)))
-    assert best == sorted(best, reverse=True)
-    assert best[0] > 80 > 0 > best[-1]
-    minutes = [row[-1] for row in recipe_rows(sort="minutes")]
-    known = [float(text) for text in minutes if text]
-    assert minutes[: len(known)] == [f"{m:g}" for m in sorted(known)]
-    assert known
+    for metric in ("linear", "knn200"):
+        best = [
+            figure_of(cards[name], metric)
+            for name in choose_recipes(sort="accuracy", metric=metric).recipes
+        ]
+        known = [value for value in best if value is not None]
+        assert known and best == [*sorted(known, reverse=True), *[None] * best.count(None)]
+        assert best[-1] is None
+    minutes = [row[-1] for row in recipe_rows(sort="cost")]
+    timed = [text for text in minutes if text != "not timed"]
+    assert minutes == [*sorted(timed, key=float), *["not timed"] * minutes.count("not timed")]
+    assert 0 < len(timed) < len(minutes)
+
+
+def test_what_cannot_be_sorted_or_compared_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    cards = choose_recipes().recipes.values()
+    untimed = sum(card is None or card.minutes is None for card in cards)
+    without = sum(figure_of(card, "linear") is None for card in cards)
+    assert choose_recipes().notes == ()
+    (note,) = choose_recipes(sort="accuracy").notes
+    assert note.startswith(f"Last: {without} recipes without a linear figure on their card")
+    assert "--metric takes knn20 or knn200 too" in note
+    (note,) = choose_recipes(max_minutes=5, sort="cost").notes
+    assert note.startswith(f"Left out: {untimed} recipes without minutes on their card")
+    assert main(["recipe", "list", "--sort", "cost", "--format", "csv"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("recipe,") and "Last:" not in out
+    assert err.startswith(f"Last: {untimed} recipes without minutes")
+
+
+def test_recipes_are_chosen_by_figure_and_minutes() -> None:
+    cheap = choose_recipes(min_accuracy=40, max_minutes=12).recipes
+    every = choose_recipes().recipes
+    assert 0 < len(cheap) < len(every)
+    for name, card in every.items():
+        figure = figure_of(card, "linear")
+        reached = figure is not None and figure >= 40
+        timed = card is not None and card.minutes is not None and card.minutes <= 12
+        assert (name in cheap) == (reached and timed), name
+    top = figure_of(next(iter(choose_recipes(sort="accuracy").recipes.values())), "linear")
+    assert top is not None and choose_recipes(min_accuracy=top).recipes  # at least: not above
 
 
 def test_added_recipes_are_listed_and_a_broken_one_does_not_hide_the_others(
@@ -95,7 +131,7 @@ def test_added_recipes_are_listed_and_a_broken_one_does_not_hide_the_others(
     (tmp_path / "birds.yaml").write_text(RECIPE)
     (tmp_path / "broken.yaml").write_text("[")
     rows = {row[0]: row[1:] for row in recipe_rows()}
-    assert rows["user/birds"] == ("SimCLR", "birds", "untested", "", "")
+    assert rows["user/birds"] == ("SimCLR", "birds", "untested", "no figures", "not timed")
     assert rows["user/broken"] == ("", "", "no valid card", "", "")
     assert rows.keys() == {*list_recipes(), "user/birds", "user/broken"}
     assert [row[0] for row in recipe_rows(dataset="bird")] == ["user/birds"]

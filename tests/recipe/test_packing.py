@@ -153,6 +153,37 @@ def test_a_changed_recipe_says_what_was_changed_and_on_which_images(run: Path) -
     assert card.dataset == "birds: 1,000 training and 400 test images"
 
 
+def test_code_of_ones_own_is_on_the_card_and_told(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = config()
+    changed["model"]["init_args"] = {
+        "views": {"class_path": "my_lab.views.Gentle"},
+        "plugins": [{"class_path": "my_lab.views.Skip"}, {"class_path": "other.Plugin"}],
+    }
+    (run / "config.yaml").write_text(yaml.safe_dump(changed))
+    pack = pack_run(run, Path("a.sslrecipe"), summary="Birds: gently.")
+    card = card_of(recipe_of(read_pack(pack)), "x")
+    assert card is not None and card.trust == ["my_lab.views", "other"]
+    assert card.summary == "Birds: gently."
+    told = " ".join(capsys.readouterr().out.split())
+    assert "The code of my_lab.views is not in the pack" in told
+    assert "and --trust other." in told
+    assert (
+        main(["recipe", "add", "a.sslrecipe", "--yes", "--trust", "my_lab", "--trust=other"]) == 0
+    )
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "summary Birds: gently." in shown
+    assert "Next: sslkit reproduce user/small/moco" in shown
+    assert "--trust my_lab.views --trust other" in shown
+
+
+def test_the_command_takes_a_summary(run: Path) -> None:
+    assert main(["recipe", "pack", str(run), "--summary", "Small birds.", "--name", "mine"]) == 0
+    card = card_of(recipe_of(read_pack(Path("mine.sslrecipe"))), "x")
+    assert card is not None and (card.summary, card.trust) == ("Small birds.", [])
+
+
 def test_packing_needs_no_torch(run: Path) -> None:
     code = (
         "import sys, sslkit.cli as c\n"
