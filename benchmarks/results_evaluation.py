@@ -1,4 +1,4 @@
-"""Time and memory of the probes on frozen features, from the records of evaluation.py."""
+"""Time and memory of the probes on frozen features, from what evaluation*.py recorded."""
 
 import statistics
 from typing import Any
@@ -48,19 +48,44 @@ def _knn(record: dict[str, Any]) -> str:
 {table(header, rows)}"""
 
 
-def _cache(record: dict[str, Any]) -> str:
-    sizes, probes = record["setting"], record["probes"]
-    rows = [
-        [name.replace("_", " "), f"{own['seconds']:.0f} s", f"{own['peak_MiB']:,.0f} MiB"]
-        for name, own in probes.items()
-    ]
-    file = sizes["images"] * sizes["width"] * 4 / 2**20
-    return f"""Probes of a memory-mapped file of {sizes["images"]:,} features of width
-{sizes["width"]} ({file:,.0f} MiB), {sizes["classes"]} classes, {sizes["epochs"]} epochs of
-{sizes["heads"]} heads, {sizes["threads"]} threads, each probe in a process of its own; the peak
-includes the pages of the file.
+_CALLED = {
+    "linear_sweep": "`linear_sweep`",
+    "knn_grid": "`knn_grid`",
+    "linear_probe": "`linear_probe` of {images:,} images",
+    "figures": "figures without labels, of as many scored images",
+    "spectrum": "ranks, deviations and sparsity of all rows",
+}
 
-{table(["probe", "time", "peak memory"], rows)}"""
+
+def _cache(record: dict[str, Any]) -> str:
+    sizes, found = record["setting"], record["probes"]
+    several = [f"{int(classes):,} classes" for classes in found]
+    header = ["probe", *(f"{part}, {c}" for c in several for part in ("peak memory", "time"))]
+    rows = []
+    for name in next(iter(found.values())):
+        own = [probes[name] for probes in found.values()]
+        images = " and ".join(f"{one['images']:,}" for one in own if "images" in one)
+        cells = [(f"{one['peak_MiB']:,.0f} MiB", f"{one['seconds']:.0f} s") for one in own]
+        called = _CALLED.get(name, name).replace("{images:,}", images)
+        rows.append([called, *(cell for pair in cells for cell in pair)])
+    file = sizes["images"] * sizes["width"] * 4 / 2**20
+    notes = [
+        f"{count}: {note}"
+        for count, probes in zip(several, found.values(), strict=True)
+        for note in probes.get("full protocol", {}).get("notes", [])
+    ]
+    left_out = "\n".join(f"- With {note}" for note in notes)
+    return f"""Probes of a memory-mapped file of {sizes["images"]:,} features of width
+{sizes["width"]} ({file:,.0f} MiB), {sizes["heads"]} heads, {sizes["epochs"]} epoch, one seed,
+{sizes["threads"]} threads, each probe in a process of its own
+(`benchmarks/evaluation_cache.py`). The peak is all that the process holds: the libraries, and the
+pages of the file that it has read.
+
+{table(header, rows)}
+
+What the full protocol leaves out of so many features, in its own words:
+
+{left_out}"""
 
 
 def _row(name: str, form: dict[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from sslkit.evaluation.class_probes import spreads
 from sslkit.evaluation.features import Features
-from sslkit.evaluation.knn import query_chunk
 from sslkit.evaluation.label_set_figures import map_figures, sweep_figures
 from sslkit.evaluation.plan import Plan
 from sslkit.evaluation.scores import Scores
@@ -114,8 +113,8 @@ def knn_set_scores(
     """
     parts: dict[int, list[Tensor]] = {count: [] for count in k}
     queries, bank = test.features.to(device), train.features.to(device)
-    labels, chunk = train.labels.to(device), query_chunk(len(bank))
-    for cosine, index in nearest_neighbours(queries, bank, k=max(k), chunk=chunk):
+    labels = train.labels.to(device)
+    for cosine, index in nearest_neighbours(queries, bank, k=max(k)):
         weight = vote_weights(cosine, temperature)
         for count, part in parts.items():
             own = weight[:, :count] / weight[:, :count].sum(1, keepdim=True)
