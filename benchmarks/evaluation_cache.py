@@ -20,9 +20,9 @@ spectrum        RankMe, effective rank, deviations and sparsity of all rows.
 
 More epochs and seeds take time, not memory. 10,000 images are scored, by kNN 1,000.
 
-Record `evaluation.cache.json`: ``setting``; ``probes``: for each number of classes, of each probe
-``seconds``, ``peak_MiB``, ``images`` where they are not all, and the ``notes`` of what was left
-out. Linux only.
+Records `evaluation.cache.CLASSES.json`: ``setting``; ``probes``, of each ``seconds``, ``peak_MiB``,
+``images`` where they are not all, and the ``notes`` of what was left out. With --probes, those of
+the other probes stay, if they were measured in the same setting. Linux only.
 """
 
 import argparse
@@ -95,7 +95,8 @@ def logistic_regression(train: Features, test: Features) -> Found:
 
 def figures(train: Features, test: Features) -> Found:
     """As of a test set of this size; the images of which views are made are gray."""
-    batch = Batch(torch.full((500, 3, 32, 32), 128, dtype=torch.uint8), torch.zeros(500), None)
+    unknown = torch.full((500,), -1)
+    batch = Batch(torch.full((500, 3, 32, 32), 128, dtype=torch.uint8), unknown, unknown)
     loader = [batch] * -(-len(train.labels) // 500)
     describe_features(Encoder("resnet18", small_images=True), loader, train, seed=0)
     return {}
@@ -171,22 +172,37 @@ def main() -> None:
     probes = options.probes.split(",")
     for unknown in set(probes) - set(PROBES):
         parser.error(f"there is no probe {unknown}")
-    found: dict[str, dict[str, Found]] = {}
     for classes in map(int, options.classes.split(",")):
+        setting = {
+            "images": options.images,
+            "width": WIDTH,
+            "classes": classes,
+            "heads": len(HEADS),
+            "epochs": EPOCHS,
+            "threads": options.threads,
+        }
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             write_cache(options.images, classes, Path(folder))
-            own = found[str(classes)] = {}
             for probe in probes:
-                own[probe] = in_own_process(probe, classes, Path(folder), options.threads)
-                print(f"{classes} classes, {probe}: {own[probe]}", flush=True)
-    setting = {
-        "images": options.images,
-        "width": WIDTH,
-        "heads": len(HEADS),
-        "epochs": EPOCHS,
-        "threads": options.threads,
-    }
-    records.write("evaluation.cache", {"setting": setting, "probes": found})
+                found = in_own_process(probe, classes, Path(folder), options.threads)
+                print(f"{classes} classes, {probe}: {found}", flush=True)
+                own = {**measured(setting), probe: found}
+                ordered = {name: own[name] for name in PROBES if name in own}
+                records.write(record_name(setting), {"setting": setting, "probes": ordered})
+
+
+def record_name(setting: dict[str, int]) -> str:
+    """One record for each number of classes."""
+    return f"evaluation.cache.{setting['classes']}"
+
+
+def measured(setting: dict[str, int]) -> dict[str, Found]:
+    """The probes that the record has, if it is of the same setting."""
+    path = records.FOLDER / f"{record_name(setting)}.json"
+    if not path.is_file():
+        return {}
+    record = json.loads(path.read_text())
+    return record["probes"] if record["setting"] == setting else {}
 
 
 if __name__ == "__main__":

@@ -134,6 +134,7 @@ def _predict(
 ) -> dict[Vote, Tensor]:
     """For each vote the classes ``(Q,)``; ``itself`` ``(Q,)`` are rows of the bank not to count."""
     classes = int(labels.max()) + 1
+    # Filled in place: results that are kept between the temporaries would tear memory to pieces.
     found = {
         Vote(count, weight): torch.empty(len(queries), dtype=torch.int64)
         for weight in WEIGHTS

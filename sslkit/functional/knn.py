@@ -80,14 +80,17 @@ def knn_scores(
     if not counts or min(counts) < 1:
         raise ValueError(f"knn_scores() needs k of at least 1, got k={counts}.")
     _check_labels(queries, bank, labels, num_classes)
-    parts: dict[int, list[Tensor]] = {count: [] for count in counts}
+    scores: dict[int, Tensor] = {}
+    start = 0
     for cosine, index in nearest_neighbours(queries, bank, k=max(counts), chunk=chunk):
         weight = vote_weights(cosine, temperature)
         owner = labels[index].long()
-        for count, part in parts.items():
-            votes = weight.new_zeros(len(index), num_classes)
-            part.append(votes.scatter_add_(1, owner[:, :count], weight[:, :count]))
-    scores = {count: torch.cat(part) for count, part in parts.items()}
+        for count in dict.fromkeys(counts):  # each once
+            if count not in scores:
+                scores[count] = weight.new_zeros(len(queries), num_classes)
+            votes = scores[count][start : start + len(index)]
+            votes.scatter_add_(1, owner[:, :count], weight[:, :count])
+        start += len(index)
     return scores[k] if isinstance(k, int) else scores
 
 

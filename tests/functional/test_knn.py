@@ -97,7 +97,7 @@ def test_rows_of_zeros_have_cosine_zero():
 
 def test_several_k_in_one_pass_equal_one_at_a_time():
     queries, bank, labels = example()
-    together = knn_scores(queries, bank, labels, k=(9, 2), num_classes=4)
+    together = knn_scores(queries, bank, labels, k=(9, 2, 9), num_classes=4)
     assert list(together) == [9, 2]
     for k, scores in together.items():
         alone = knn_scores(queries, bank, labels, k=k, num_classes=4)
