@@ -1,9 +1,9 @@
-"""Time and memory of the evaluation on frozen features: a sweep of probes, kNN, a large cache.
+"""Time and memory of the evaluation on frozen features: a sweep of probes, and kNN.
 
-    python benchmarks/evaluation.py [--parts sweep,knn,cache] [--rounds 7] [--threads 2]
-                                    [--images 1000000] [--folder FOLDER]
+    python benchmarks/evaluation.py [--parts sweep,knn] [--rounds 7] [--threads 2]
 
-Everything is synthetic: class centres and noise.
+Everything is synthetic: class centres and noise. The memory that a large cache takes is measured by
+evaluation_cache.py.
 
 sweep   20 linear heads against one, in turns in one process: `train_heads` alone (the pass itself,
         one head with and one without batch-norm), and the whole `linear_sweep` with its choice and
@@ -11,14 +11,10 @@ sweep   20 linear heads against one, in turns in one process: `train_heads` alon
 knn     10,000 queries, 50,000 rows of width 512, k = 200: `knn_scores`, and the `knn_predict` of
         lightly, which gets rows of length one and need not normalise. In turns in one process; the
         memory of each beyond its inputs in a process of its own.
-cache   A memory-mapped file of IMAGES x 512 float32, 100 classes, in FOLDER (a temporary one by
-        default; 2 GB): `linear_sweep` with its 20 heads, `knn_grid` of 1,000 images, and the quick
-        protocol (of so many features without logistic regression), each in a process of its own.
-        Peak resident memory, the mapped pages included, and time.
 
 Records `evaluation.<part>.json`: ``setting``; then ``forms`` with ``seconds`` (of every round),
 ``ratio`` (median of the rounds, to the first form), ``ratio_quartiles``, for kNN ``extra_MiB`` and
-``memory_ratio``; or ``probes``. Memory is measured on Linux only. Needs the extra `benchmarks`.
+``memory_ratio``. Memory is measured on Linux only. Needs the extra `benchmarks`.
 """
 
 import argparse
@@ -27,19 +23,17 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import records
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sslkit.evaluation import Features, Head, Plan, evaluate_features, knn_grid, linear_sweep
+from sslkit.evaluation import Features, Head, linear_sweep
 from sslkit.evaluation.head_training import train_heads
 from sslkit.evaluation.sweep import HEADS
 from sslkit.functional import knn_scores
@@ -48,9 +42,6 @@ WIDTH = 512
 SWEEP = {"images": 50_000, "classes": 10, "batch_size": 256, "heads": len(HEADS)}
 KNN = {"queries": 10_000, "bank": 50_000, "classes": 10, "k": 200}
 TEMPERATURE = 0.1
-CACHE = {"classes": 100, "epochs": 2, "sweep_test_images": 10_000, "knn_test_images": 1000}
-# Rows of the file that are made and written at once.
-_ROWS = 20_000
 
 
 def made_features(images: int, classes: int, *, seed: int) -> Features:
@@ -133,49 +124,6 @@ def knn_memory(name: str) -> dict[str, float]:
     return {"extra_MiB": status("VmHWM") - before}
 
 
-def measure_cache(images: int, folder: Path, threads: int) -> None:
-    """Write the file, then probe it in fresh processes."""
-    labels = np.empty(images, dtype=np.int64)
-    features = np.lib.format.open_memmap(
-        folder / "features.npy", mode="w+", dtype=np.float32, shape=(images, WIDTH)
-    )
-    for start in range(0, images, _ROWS):
-        part = slice(start, min(images, start + _ROWS))
-        made = made_features(part.stop - start, CACHE["classes"], seed=start)
-        features[part], labels[part] = made.features.numpy(), made.labels.numpy()
-    features.flush()
-    np.save(folder / "labels.npy", labels)
-    probes = {}
-    for probe in ("linear_sweep", "knn_grid", "quick protocol"):
-        found = in_own_process("--probe", probe, "--folder", str(folder), threads=threads)
-        probes[probe] = found
-        print(f"{probe:24s} {found['seconds']:.0f} s, peak {found['peak_MiB']:.0f} MiB")
-    setting = CACHE | {"images": images, "width": WIDTH, "heads": len(HEADS), "threads": threads}
-    records.write("evaluation.cache", {"setting": setting, "probes": probes})
-
-
-def probe_cache(probe: str, folder: Path) -> dict[str, float]:
-    """Probe the file, memory-mapped; for a process that does nothing else."""
-    # Copy on write, as torch takes no read-only memory; nothing is written.
-    mapped = torch.from_numpy(np.load(folder / "features.npy", mmap_mode="c"))
-    train = Features(mapped, torch.from_numpy(np.load(folder / "labels.npy")))
-    images = CACHE["sweep_test_images" if probe == "linear_sweep" else "knn_test_images"]
-    test = made_features(images, CACHE["classes"], seed=-1)
-    begin = time.perf_counter()
-    if probe == "linear_sweep":
-        figure = linear_sweep(train, test, seed=0, epochs=CACHE["epochs"]).figure
-    elif probe == "knn_grid":
-        result = knn_grid(train, test, seed=0)
-        figure = result.accuracy[result.chosen]
-    else:
-        scores = evaluate_features(
-            train, test, seed=0, plan=Plan(sweep=True, epochs=CACHE["epochs"])
-        )
-        figure = scores.figures()["sweep"]
-    seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "peak_MiB": status("VmHWM"), "figure": figure}
-
-
 def compare(forms: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, Any]]:
     """Seconds of every form in every round, in turns, after one round that is not counted."""
     seconds: dict[str, list[float]] = {form: [] for form in forms}
@@ -219,31 +167,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--parts", default="sweep,knn,cache")
+    parser.add_argument("--parts", default="sweep,knn")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--images", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path)
     parser.add_argument("--memory", help=argparse.SUPPRESS)
-    parser.add_argument("--probe", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.memory:
         print(json.dumps(knn_memory(options.memory)))
         return
-    if options.probe:
-        print(json.dumps(probe_cache(options.probe, options.folder)))
-        return
     parts = options.parts.split(",")
-    for unknown in set(parts) - {"sweep", "knn", "cache"}:
+    for unknown in set(parts) - {"sweep", "knn"}:
         parser.error(f"there is no part {unknown}")
     if "sweep" in parts:
         measure_sweep(options.rounds, options.threads)
     if "knn" in parts:
         measure_knn(options.rounds, options.threads)
-    if "cache" in parts:
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            measure_cache(options.images, Path(folder), options.threads)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sslkit.evaluation.class_details import ClassDetails, class_details
 from sslkit.evaluation.features import Features
 from sslkit.evaluation.few_labels import few_label_probes
-from sslkit.evaluation.knn import KNNResult, Vote, knn_grid, query_chunk
+from sslkit.evaluation.knn import KNNResult, Vote, knn_grid
 from sslkit.evaluation.label_set_figures import LabelSetFigures, real_figures
 from sslkit.evaluation.linear import LinearResult, linear_probes
+from sslkit.evaluation.linear_limits import why_not_fitted
 from sslkit.evaluation.metrics import OverSeeds, over_seeds
 from sslkit.evaluation.plan import Plan
 from sslkit.evaluation.scores import Scores
@@ -22,10 +23,6 @@ from sslkit.evaluation.sweep import SweepResult, linear_sweep
 from sslkit.evaluation.usable import check_classes
 from sslkit.functional import knn_scores
 from sslkit.predictions import Predictions
-
-# N · F · C from which on the logistic regression, some thousand products of that size on one core,
-# would take hours; it also holds the features a second time.
-MOST_WORK = 2e10
 
 
 def probe_classes(
@@ -87,14 +84,14 @@ def probe_classes(
                 f"{len(train.labels):,} labelled training images."
             )
     linear: list[LinearResult] = []
-    if output.features.numel() * len(train.labels.unique()) <= MOST_WORK:
+    refusal = why_not_fitted(*output.features.shape, len(train.labels.unique()))
+    if refusal is None:
         sides = [(f.features.numpy(), f.labels.numpy()) for f in (output, output_test)]
         linear = linear_probes(sides[0], sides[1], seeds=seeds)
         predicted["linear"] = _kept(linear[0].predicted)
     else:
         notes.append(
-            "linear (L-BFGS) is left out, as it would take hours on so many features: sweep is the "
-            "linear probe here."
+            f"linear (L-BFGS) is left out, as it {refusal}: sweep is the linear probe here."
         )
     sweeps: list[SweepResult] = []
     if plan.sweep or not linear:
@@ -172,7 +169,6 @@ def _knn(
             k=missing,
             num_classes=int(train.labels.max()) + 1,
             temperature=temperature,
-            chunk=query_chunk(len(train.labels)),
         )
         found |= {count: scores[count].argmax(1).cpu() for count in missing}
     return {f"knn_{count}": found[count].numpy() for count in k}

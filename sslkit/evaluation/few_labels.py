@@ -4,6 +4,7 @@ N training images, M test images, F feature width.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from sslkit.data.subsets import k_shot, label_fraction
 from sslkit.evaluation.features import Features
 from sslkit.evaluation.linear import LinearResult, fit_at, linear_probe
+from sslkit.evaluation.linear_limits import why_not_fitted
 from sslkit.evaluation.plan import Plan
 
 # Where no class has two images, nothing can be held out to choose C on.
@@ -23,7 +25,7 @@ class FewLabels(NamedTuple):
     """What was found with few labels.
 
     Attributes:
-        results: Of each seed, which draws the images and the held-out part.
+        results: Of each seed, which draws the images and the held-out part; without probabilities.
         images: How many training images there were.
     """
 
@@ -46,16 +48,16 @@ def few_label_probes(
 
     Returns:
         Under the name of each figure (``linear_1_percent``, ``linear_5_shot``) what was found; and
-        for each number of shots that a class does not have, a sentence that says so.
+        for each number of shots that a class does not have, and each part that is too large to be
+        fitted, a sentence that says so.
     """
-    found = {
-        fraction_name(share): _probe(
-            train, test, [label_fraction(train.labels, share, seed=seed) for seed in seeds], seeds
-        )
+    notes: list[str] = []
+    parts: dict[str, list[Tensor]] = {
+        fraction_name(share): [label_fraction(train.labels, share, seed=seed) for seed in seeds]
         for share in plan.fractions
     }
-    notes: list[str] = []
-    smallest = int(train.labels.unique(return_counts=True)[1].min())
+    sizes = train.labels.unique(return_counts=True)[1]
+    smallest = int(sizes.min())
     for shots in plan.shots:
         if shots > smallest:
             notes.append(
@@ -63,8 +65,14 @@ def few_label_probes(
                 f"class has only {smallest}."
             )
             continue
-        parts = [k_shot(train.labels, shots, seed=seed) for seed in seeds]
-        found[shot_name(shots)] = _probe(train, test, parts, seeds)
+        parts[shot_name(shots)] = [k_shot(train.labels, shots, seed=seed) for seed in seeds]
+    found: dict[str, FewLabels] = {}
+    for name, drawn in parts.items():
+        refusal = why_not_fitted(len(drawn[0]), train.features.shape[1], len(sizes))
+        if refusal is None:
+            found[name] = _probe(train, test, drawn, seeds)
+        else:
+            notes.append(f"{name} is left out, as it {refusal}.")
     return found, notes
 
 
@@ -86,9 +94,9 @@ def _probe(
     for rows, seed in zip(parts, seeds, strict=True):
         part = _arrays(Features(train.features[rows], train.labels[rows]))
         single = int(np.unique(part[1], return_counts=True)[1].max()) < 2
-        results.append(
-            fit_at(part, scored, SINGLE_C) if single else linear_probe(part, scored, seed=seed)
-        )
+        result = fit_at(part, scored, SINGLE_C) if single else linear_probe(part, scored, seed=seed)
+        # Of every class and seed they may be gigabytes, and nothing reads them.
+        results.append(replace(result, probabilities=None))
     return FewLabels(results, len(parts[0]))
 
 

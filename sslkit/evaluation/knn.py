@@ -22,8 +22,6 @@ GRID = (1, 5, 10, 20, 50, 100, 200)
 WEIGHTS: tuple[Literal["weighted", "unweighted"], ...] = ("weighted", "unweighted")
 # Training images that are searched for among the others, to choose a vote.
 CHOSEN_ON = 10_000
-# Cosines held at once, 128 MB of them, and the most queries in a product.
-_HELD, _QUERIES = 2**25, 512
 
 
 class Vote(NamedTuple):
@@ -73,9 +71,8 @@ def knn_grid(
 ) -> KNNResult:
     """Classify by nearest neighbours with every k of a grid, weighted and unweighted.
 
-    The neighbours of an image are found once for the whole grid. The cosines that are held stay
-    under 128 MB up to two million training images, and features are not copied where all are
-    labelled, so they may be memory-mapped.
+    The neighbours of an image are found once for the whole grid. At most 128 MB of cosines are
+    held, and features are not copied where all are labelled, so they may be memory-mapped.
 
     Args:
         train: Features to search, one class an image; unlabelled ones are left out.
@@ -127,11 +124,6 @@ def knn_grid(
     )
 
 
-def query_chunk(rows: int) -> int:
-    """How many queries are searched for at once among so many rows, to hold 128 MB of cosines."""
-    return min(_QUERIES, max(16, _HELD // rows))
-
-
 def _predict(
     queries: Tensor,
     bank: Tensor,
@@ -143,16 +135,20 @@ def _predict(
 ) -> dict[Vote, Tensor]:
     """For each vote the classes ``(Q,)``; ``itself`` ``(Q,)`` are rows of the bank not to count."""
     classes = int(labels.max()) + 1
-    parts: dict[Vote, list[Tensor]] = {Vote(c, weight): [] for weight in WEIGHTS for c in counts}
-    chunk = query_chunk(len(bank))
+    # Filled in place: results that are kept between the temporaries would tear memory to pieces.
+    found = {
+        Vote(count, weight): torch.empty(len(queries), dtype=torch.int64)
+        for weight in WEIGHTS
+        for count in counts
+    }
     # One more, as each finds itself.
     wanted = counts[-1] + (itself is not None)
     start = 0
-    for cosine, index in nearest_neighbours(queries.to(bank.device), bank, k=wanted, chunk=chunk):
+    for cosine, index in nearest_neighbours(queries.to(bank.device), bank, k=wanted):
+        rows = slice(start, start + len(index))
+        start = rows.stop
         if itself is not None:
-            own = itself[start : start + len(index)].to(index.device)
-            cosine, index = _without(own, cosine, index)
-        start += len(index)
+            cosine, index = _without(itself[rows].to(index.device), cosine, index)
         owner = labels[index]
         for weight in WEIGHTS:
             each = vote_weights(cosine, temperature if weight == "weighted" else None)
@@ -160,9 +156,9 @@ def _predict(
             for count in counts:
                 ring = slice(before, count)
                 votes.scatter_add_(1, owner[:, ring], each[:, ring])
-                parts[Vote(count, weight)].append(votes.argmax(dim=1).cpu())
+                found[Vote(count, weight)][rows] = votes.argmax(dim=1).cpu()
                 before = count
-    return {vote: torch.cat(found) for vote, found in parts.items()}
+    return found
 
 
 def _without(own: Tensor, cosine: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

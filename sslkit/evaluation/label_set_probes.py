@@ -10,7 +10,6 @@ from torch import Tensor
 
 from sslkit.evaluation.class_probes import spreads
 from sslkit.evaluation.features import Features
-from sslkit.evaluation.knn import query_chunk
 from sslkit.evaluation.label_set_figures import map_figures, sweep_figures
 from sslkit.evaluation.plan import Plan
 from sslkit.evaluation.scores import Scores
@@ -112,13 +111,16 @@ def knn_set_scores(
     Returns:
         For each k, ``(M, K)``, 0 to 1.
     """
-    parts: dict[int, list[Tensor]] = {count: [] for count in k}
     queries, bank = test.features.to(device), train.features.to(device)
-    labels, chunk = train.labels.to(device), query_chunk(len(bank))
-    for cosine, index in nearest_neighbours(queries, bank, k=max(k), chunk=chunk):
+    labels = train.labels.to(device)
+    dtype = torch.promote_types(bank.dtype, torch.float32)
+    found = {count: torch.empty(len(queries), labels.shape[1], dtype=dtype) for count in k}
+    start = 0
+    for cosine, index in nearest_neighbours(queries, bank, k=max(k)):
         weight = vote_weights(cosine, temperature)
-        for count, part in parts.items():
+        for count, scores in found.items():
             own = weight[:, :count] / weight[:, :count].sum(1, keepdim=True)
             votes = own.unsqueeze(1) @ labels[index[:, :count]].to(own.dtype)
-            part.append(votes.squeeze(1).cpu())
-    return {count: torch.cat(part) for count, part in parts.items()}
+            scores[start : start + len(index)] = votes.squeeze(1).cpu()
+        start += len(index)
+    return found

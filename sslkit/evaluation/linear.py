@@ -23,6 +23,9 @@ from sslkit.predictions import right
 GRID = tuple(10.0**exponent for exponent in range(-4, 3))
 HELD_OUT = 0.2
 MAX_ITERATIONS = 2000
+# Bytes of features that are standardised at once; what scikit-learn makes of them on the way is
+# three times as large.
+_HELD = 2**27
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def linear_probe(
 ) -> LinearResult:
     """Choose C on a part of the training set, fit on all of it, score on the test set.
 
-    Features are standardised by the mean and std of the rows that are fitted.
+    Features are standardised by the mean and std of the rows that are fitted. Memory is that of a
+    copy of them, beside a few hundred MB: the features themselves may be memory-mapped.
 
     Args:
         train: Features ``(N, F)`` and labels ``(N,)`` to fit.
@@ -108,14 +112,17 @@ def fit_at(
         test: Features ``(M, F)`` and labels ``(M,)``, or label sets ``(M, K)``.
         c: The inverse penalty.
     """
-    scaler = StandardScaler().fit(train[0])
+    scaler, fitted = _standardised(train[0], np.arange(len(train[0])))
     classifier = _classifier().set_params(C=c)
-    _fit(classifier, np.asarray(scaler.transform(train[0])), train[1])
-    given = np.asarray(scaler.transform(test[0]))
-    predicted = np.asarray(classifier.predict(given))
+    _fit(classifier, fitted, train[1])
+    del fitted
+    predicted = np.empty(len(test[0]), dtype=train[1].dtype)
     # Of every class, also those between that no training image has.
-    probabilities = np.zeros((len(given), int(train[1].max()) + 1), dtype=np.float32)
-    probabilities[:, classifier.classes_] = classifier.predict_proba(given)
+    probabilities = np.zeros((len(test[0]), int(train[1].max()) + 1), dtype=np.float32)
+    for rows in _parts(test[0], np.arange(len(test[0]))):
+        given = np.asarray(scaler.transform(test[0][rows]))
+        predicted[rows] = classifier.predict(given)
+        probabilities[rows[:, None], classifier.classes_] = classifier.predict_proba(given)
     accuracy = float(np.mean(right(predicted, test[1])))
     return LinearResult(accuracy, c, {}, predicted, probabilities)
 
@@ -144,8 +151,8 @@ def choose_c(
             f"the linear probe needs at least two classes, and every label is {labels[0]}."
         )
     held = _held_out(labels, seed)
-    scaler = StandardScaler().fit(features[~held])
-    fitted, probed = (np.asarray(scaler.transform(features[rows])) for rows in (~held, held))
+    scaler, fitted = _standardised(features, np.flatnonzero(~held))
+    probed = _transformed(scaler, features, np.flatnonzero(held))
     # From the strongest penalty up, each fit starting where the last ended: much faster.
     classifier = _classifier().set_params(warm_start=True)
     scores: dict[float, float] = {}
@@ -153,6 +160,35 @@ def choose_c(
         _fit(classifier.set_params(C=c), fitted, labels[~held])
         scores[c] = float(classifier.score(probed, labels[held]))
     return max(scores, key=lambda c: (scores[c], -c)), scores
+
+
+def _standardised(
+    features: NDArray[Any], rows: NDArray[np.intp]
+) -> tuple[StandardScaler, NDArray[Any]]:
+    """What standardises the chosen rows ``(n,)``, and those rows ``(n, F)``."""
+    scaler = StandardScaler()
+    for part in _parts(features, rows):
+        scaler.partial_fit(features[part])
+    return scaler, _transformed(scaler, features, rows)
+
+
+def _transformed(
+    scaler: StandardScaler, features: NDArray[Any], rows: NDArray[np.intp]
+) -> NDArray[Any]:
+    """The chosen rows ``(n,)``, standardised: ``(n, F)``, and nothing else of that size."""
+    dtype = np.asarray(scaler.transform(features[rows[:1]])).dtype
+    found = np.empty((len(rows), features.shape[1]), dtype=dtype)
+    start = 0
+    for part in _parts(features, rows):
+        found[start : start + len(part)] = scaler.transform(features[part])
+        start += len(part)
+    return found
+
+
+def _parts(features: NDArray[Any], rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """The rows ``(n,)``, a part after another."""
+    size = max(1, _HELD // (features.itemsize * features.shape[1]))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _held_out(labels: NDArray[Any], seed: int) -> NDArray[np.bool_]:

@@ -70,7 +70,8 @@ def images_at(loader: Iterable[Any], features: Features, rows: Tensor) -> Tensor
         if not isinstance(batch, Batch):
             raise TypeError("pictures need a loader of uint8 images, and this one yields views.")
         here = [row for row in range(start, start + len(batch.image)) if row in wanted]
-        found |= {row: batch.image[row - start] for row in here}
+        # Copies: a view of one image would hold its whole batch.
+        found |= {row: batch.image[row - start].clone() for row in here}
         start += len(batch.image)
         if len(found) == len(wanted):
             break

@@ -180,12 +180,19 @@ def _figures(
 ) -> list[float]:
     """Of every head on some rows; 0 where it diverged."""
     several = features.labels.ndim == 2
-    kept: list[Tensor] = []
+    shape = (len(heads.heads), len(rows))
+    # Filled in place: results that are kept between the temporaries would tear memory to pieces.
+    if several:
+        found = torch.empty(*shape, features.labels.shape[1], dtype=heads.dtype)
+    else:
+        found = torch.empty(shape, dtype=torch.int64)
+    start = 0
     for part in rows.split(max(1, _HELD // heads.outputs)):
         given = features.features.index_select(0, part)
         logits = heads.logits(given.to(device, heads.dtype))
-        kept.append((logits.transpose(1, 2) if several else logits.argmax(dim=1)).cpu())
-    found = torch.cat(kept, dim=1)
+        own = logits.transpose(1, 2) if several else logits.argmax(dim=1)
+        found[:, start : start + len(part)] = own.cpu()
+        start += len(part)
     return [
         _figure(of_head, features.labels[rows], several) if finite else 0.0
         for of_head, finite in zip(found, heads.finite(), strict=True)

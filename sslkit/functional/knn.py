@@ -13,6 +13,9 @@ from sslkit.functional.checks import check_temperature
 from sslkit.functional.hardest import hardest_columns
 from sslkit.functional.normalise import unit_rows
 
+# Bank rows that a chunk of queries meets at once: 512 queries have 128 MB of cosines with them.
+_BANK_ROWS = 65_536
+
 
 @overload
 def knn_scores(
@@ -55,13 +58,15 @@ def knn_scores(
 
     Args:
         queries: ``(Q, F)`` raw features; normalised here.
-        bank: ``(M, F)`` raw features on the same device; normalised here, without a copy.
+        bank: ``(M, F)`` raw features on the same device; normalised here, without a copy. They may
+            be memory-mapped.
         labels: ``(M,)`` integers in ``[0, num_classes)``, the classes of the bank's rows.
         k: How many neighbours vote, 1 to M. A sequence is answered from one pass over the bank.
         num_classes: C, the number of columns of the scores.
         temperature: Positive; the smaller, the more the nearest neighbours decide. None: every
             neighbour has one vote.
-        chunk: Queries handled at once: memory is O(chunk * M), whatever Q is.
+        chunk: Queries handled at once: memory beside that of the arguments and the scores is
+            O(chunk * min(M, 65,536)), whatever Q is.
 
     Returns:
         ``(Q, C)`` non-negative scores in at least float32, whose argmax is the prediction; for a
@@ -75,14 +80,17 @@ def knn_scores(
     if not counts or min(counts) < 1:
         raise ValueError(f"knn_scores() needs k of at least 1, got k={counts}.")
     _check_labels(queries, bank, labels, num_classes)
-    parts: dict[int, list[Tensor]] = {count: [] for count in counts}
+    scores: dict[int, Tensor] = {}
+    start = 0
     for cosine, index in nearest_neighbours(queries, bank, k=max(counts), chunk=chunk):
         weight = vote_weights(cosine, temperature)
         owner = labels[index].long()
-        for count, part in parts.items():
-            votes = weight.new_zeros(len(index), num_classes)
-            part.append(votes.scatter_add_(1, owner[:, :count], weight[:, :count]))
-    scores = {count: torch.cat(part) for count, part in parts.items()}
+        for count in dict.fromkeys(counts):  # each once
+            if count not in scores:
+                scores[count] = weight.new_zeros(len(queries), num_classes)
+            votes = scores[count][start : start + len(index)]
+            votes.scatter_add_(1, owner[:, :count], weight[:, :count])
+        start += len(index)
     return scores[k] if isinstance(k, int) else scores
 
 
@@ -93,9 +101,10 @@ def nearest_neighbours(
 
     Args:
         queries: ``(Q, F)`` raw features, Q >= 1.
-        bank: ``(M, F)`` raw features on the same device. No normalised copy of it is made.
+        bank: ``(M, F)`` raw features on the same device. No copy of it is made, neither normalised
+            nor widened, so it may be memory-mapped.
         k: How many neighbours, 1 to M.
-        chunk: Queries handled at once; their ``(chunk, M)`` cosines are held, and nothing larger.
+        chunk: Queries handled at once; their ``(chunk, min(M, 65,536))`` cosines are held.
 
     Yields:
         For each chunk of c queries, in order, the cosines ``(c, k)`` from the highest on, in at
@@ -113,16 +122,36 @@ def nearest_neighbours(
     if chunk < 1:
         raise ValueError(f"kNN needs a chunk of at least 1 query, got chunk={chunk}.")
     dtype = torch.promote_types(torch.promote_types(queries.dtype, bank.dtype), torch.float32)
-    bank_MF = bank.to(dtype)
+    blocks = bank.split(_BANK_ROWS)
     # The cosines are scaled instead of the bank, which may be larger than all the rest.
-    norm_M = torch.linalg.vector_norm(bank_MF, dim=1).clamp_(min=1e-12)
+    norms = [torch.linalg.vector_norm(b.to(dtype), dim=1).clamp_(min=1e-12) for b in blocks]
     # One buffer, since fresh memory of this size costs as much as a tenth of the product.
-    sim_QM = bank_MF.new_empty(min(chunk, len(queries)), len(bank))
+    buffer = norms[0].new_empty(min(chunk, len(queries)) * len(norms[0]))
     for rows in queries.split(chunk):
-        held = sim_QM[: len(rows)]
         with torch.autocast(queries.device.type, enabled=False):
-            torch.mm(unit_rows(rows.to(dtype)), bank_MF.T, out=held)
-        yield hardest_columns(held.div_(norm_M), k)
+            unit_QF = unit_rows(rows.to(dtype))
+            yield _nearest(unit_QF, blocks, norms, k, buffer)
+
+
+def _nearest(
+    unit_QF: Tensor, blocks: Sequence[Tensor], norms: Sequence[Tensor], k: int, buffer: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The k nearest of all blocks ``(m, F)``, of rows with norms ``(m,)``: ``(Q, k)`` twice."""
+    best: tuple[Tensor, Tensor] | None = None
+    start = 0
+    for block, norm in zip(blocks, norms, strict=True):
+        sim_Qm = buffer[: len(unit_QF) * len(block)].view(len(unit_QF), len(block))
+        torch.mm(unit_QF, block.to(unit_QF.dtype).T, out=sim_Qm)
+        cosine, index = hardest_columns(sim_Qm.div_(norm), min(k, len(block)))
+        index += start
+        start += len(block)
+        if best is not None:
+            cosine, index = (torch.cat(two, 1) for two in zip(best, (cosine, index), strict=True))
+            cosine, at = cosine.topk(min(k, cosine.shape[1]), dim=1)
+            index = index.gather(1, at)
+        best = cosine, index
+    assert best is not None  # the bank has at least k rows
+    return best
 
 
 def vote_weights(cosine: Tensor, temperature: float | None) -> Tensor:

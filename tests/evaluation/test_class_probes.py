@@ -89,13 +89,20 @@ def test_votes_of_more_neighbours_than_there_are_are_named():
 
 
 def test_what_would_take_hours_is_left_out_and_heads_take_its_place(monkeypatch):
-    monkeypatch.setattr("sslkit.evaluation.class_probes.MOST_WORK", 90 * 6 * 3 - 1)
+    monkeypatch.setattr("sslkit.evaluation.linear_limits.MOST_WORK", 90 * 6 * 3 - 1)
     scores = evaluate_features(clouds(), clouds(45, seed=1), seed=2, k=(5,))
     assert scores.linear is None
     assert list(scores.figures()) == ["knn_5", "sweep", "sweep_best_epoch"]
     assert "linear (L-BFGS) is left out" in scores.notes[0]
-    monkeypatch.setattr("sslkit.evaluation.class_probes.MOST_WORK", 90 * 6 * 3)
+    monkeypatch.setattr("sslkit.evaluation.linear_limits.MOST_WORK", 90 * 6 * 3)
     assert evaluate_features(clouds(), clouds(45, seed=1), seed=2, k=(5,)).linear is not None
+
+
+def test_what_would_need_much_memory_is_left_out_too(monkeypatch):
+    monkeypatch.setattr("sslkit.evaluation.linear_limits.MOST_BYTES", 4 * 90 * (6 + 3 * 3) - 1)
+    scores = evaluate_features(clouds(), clouds(45, seed=1), seed=2, k=(5,))
+    assert scores.linear is None and scores.sweep is not None
+    assert "linear (L-BFGS) is left out, as it would need over" in scores.notes[0]
 
 
 def test_test_labels_choose_nothing():

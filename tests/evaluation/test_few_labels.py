@@ -51,3 +51,19 @@ def test_figures_are_named_by_their_share(share, name):
     plan = Plan(fractions=(share,))
     found, _ = few_label_probes(clouds(), clouds(30, seed=1), plan, seeds=[0])
     assert list(found) == [f"linear_{name}_percent"]
+
+
+def test_parts_that_are_too_large_to_be_fitted_are_left_out_and_named(monkeypatch):
+    train, test = clouds(150), clouds(60, seed=1)
+    monkeypatch.setattr("sslkit.evaluation.linear_limits.MOST_WORK", 15 * 6 * 3)
+    plan = Plan(fractions=(0.1, 0.2), shots=(4,))
+    found, notes = few_label_probes(train, test, plan, seeds=[0])
+    assert list(found) == ["linear_10_percent", "linear_4_shot"]
+    assert notes == ["linear_20_percent is left out, as it would take hours on so many features."]
+
+
+def test_probabilities_of_all_these_parts_are_not_kept():
+    found, _ = few_label_probes(clouds(), clouds(30, seed=1), Plan(shots=(1, 2)), seeds=[0])
+    for one in found.values():
+        assert [result.probabilities for result in one.results] == [None]
+        assert [len(result.predicted) for result in one.results] == [30]

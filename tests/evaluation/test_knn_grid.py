@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from largest import Largest
 from sklearn.neighbors import KNeighborsClassifier
 
 from sslkit.evaluation import Features, Vote, knn, knn_grid
@@ -85,13 +86,25 @@ def test_many_copies_of_an_image_leave_its_number_of_neighbours():
     assert len(result.predicted[Vote(5, "weighted")]) == 30
 
 
-def test_small_chunks_change_nothing(monkeypatch):
+@pytest.mark.parametrize("block", [1, 9, 40])
+def test_a_bank_in_parts_changes_nothing(monkeypatch, block):
     train, test = blobs(47, 0), blobs(40, 1)
     whole = knn_grid(train, test, seed=0, k=(1, 5))
-    monkeypatch.setattr(knn, "_HELD", 1)
+    monkeypatch.setattr("sslkit.functional.knn._BANK_ROWS", block)
     parts = knn_grid(train, test, seed=0, k=(1, 5))
     assert whole.accuracy == parts.accuracy
     assert whole.held_out == parts.held_out
+    assert all(torch.equal(found, parts.predicted[vote]) for vote, found in whole.predicted.items())
+
+
+def test_training_features_are_never_copied(monkeypatch):
+    monkeypatch.setattr("sslkit.functional.knn._BANK_ROWS", 50)
+    monkeypatch.setattr("sslkit.evaluation.usable._ROWS", 50)
+    monkeypatch.setattr(knn, "CHOSEN_ON", 50)
+    train, test = blobs(2000, 0, width=40), blobs(20, 1, width=40)
+    with Largest() as memory:
+        knn_grid(train, test, seed=0, k=(1, 5))
+    assert memory.made <= 50 * 50 + 2000  # of 80,000; the other 2000 are labels and row numbers
 
 
 def test_the_test_set_has_no_say_in_the_choice():

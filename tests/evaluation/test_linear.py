@@ -41,6 +41,45 @@ def test_the_test_set_has_no_say_in_the_fit():
     assert blind.accuracy < honest.accuracy
 
 
+def test_ordinary_sizes_are_what_scikit_learn_gives_bit_for_bit():
+    train, test = blobs(), blobs(seed=1)
+    found = linear.fit_at(train, test, 0.1)
+    scaler = StandardScaler()
+    plain = linear._classifier().set_params(C=0.1).fit(scaler.fit_transform(train[0]), train[1])
+    expected = plain.predict_proba(scaler.transform(test[0]))
+    assert np.array_equal(found.probabilities, expected.astype(np.float32))
+    assert np.array_equal(found.predicted, expected.argmax(1))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100, 191])
+def test_parts_that_are_standardised_change_nothing(monkeypatch, rows):
+    train, test = blobs(), blobs(seed=1)
+    whole = linear_probe(train, test, seed=3, grid=(0.01, 1.0))
+    monkeypatch.setattr(linear, "_HELD", rows * 6 * 4)
+    parts = linear_probe(train, test, seed=3, grid=(0.01, 1.0))
+    assert (parts.c, parts.accuracy) == (whole.c, whole.accuracy)
+    assert parts.held_out == whole.held_out
+    np.testing.assert_allclose(parts.probabilities, whole.probabilities, atol=1e-4)
+
+
+def test_no_more_than_a_part_is_standardised_at_once(monkeypatch):
+    seen = []
+
+    class Watched(StandardScaler):
+        def partial_fit(self, X, *rest, **kwargs):
+            seen.append(X.nbytes)
+            return super().partial_fit(X, *rest, **kwargs)
+
+        def transform(self, X, *rest, **kwargs):
+            seen.append(X.nbytes)
+            return super().transform(X, *rest, **kwargs)
+
+    monkeypatch.setattr(linear, "StandardScaler", Watched)
+    monkeypatch.setattr(linear, "_HELD", 50 * 6 * 4)
+    linear_probe(blobs(), blobs(seed=1), seed=0, grid=(1.0,))
+    assert max(seen) == 50 * 6 * 4
+
+
 def test_takes_the_most_regularised_of_equally_good_strengths():
     labels = np.arange(80) % 4
     features = np.eye(4)[labels]  # every C separates the classes

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
-from sslkit.data import ImageDataModule, ViewBatch
+from sslkit.data import Batch, ImageDataModule, ViewBatch
 from sslkit.evaluation import Features
 from sslkit.evaluation.shown import draw_balanced, images_at
 
@@ -40,6 +41,23 @@ def test_images_are_those_of_the_rows(loader):
     for count in (100, 99):  # taken at once, and read from the start where rows count otherwise
         features = Features(torch.zeros(count, 2), torch.zeros(count))
         assert torch.equal(images_at(ours, features, rows), images[rows])
+
+
+def test_batches_of_which_an_image_is_shown_are_not_held():
+    held = []
+
+    def batches():
+        for number in range(10):
+            image = torch.full((50, 1, 4, 4), number, dtype=torch.uint8)
+            held.append(StorageWeakRef(image.untyped_storage()))
+            yield Batch(image, torch.zeros(50), torch.zeros(50))
+            del image
+            # The reader still has the last one; those before must be gone.
+            assert all(reference.expired() for reference in held[:-1])
+
+    features = Features(torch.zeros(500, 2), torch.zeros(500))
+    rows = torch.arange(0, 500, 25)
+    assert images_at(batches(), features, rows)[:, 0, 0, 0].tolist() == (rows // 50).tolist()
 
 
 def test_views_are_refused():

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from largest import Largest
 
 from sslkit.evaluation import Features, Head, linear_probe, linear_sweep, top1_hits
 from sslkit.evaluation.head_training import train_heads
@@ -128,6 +129,32 @@ def test_reads_memory_mapped_features_without_copying_them(tmp_path, monkeypatch
     result = sweep(dataclasses.replace(train, features=mapped), test)
     assert set(asked) == {mapped.data_ptr()}
     assert torch.equal(result.logits, sweep(train, test).logits)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("held", [1, 150, 700])
+def test_parts_in_which_rows_are_scored_change_nothing(monkeypatch, held, several):
+    train, test = blobs(several=several), blobs(seed=1, several=several)
+    whole = sweep(train, test)
+    monkeypatch.setattr("sslkit.evaluation.sweep._HELD", held)
+    parts = sweep(train, test)
+    assert parts.held_out == whole.held_out
+    torch.testing.assert_close(parts.logits, whole.logits)
+    assert (parts.figure, parts.head, parts.best) == (whole.figure, whole.head, whole.best)
+
+
+def test_no_step_makes_anything_as_large_as_the_features(monkeypatch):
+    monkeypatch.setattr("sslkit.evaluation.sweep._HELD", 400)
+    monkeypatch.setattr("sslkit.evaluation.head_training._HELD", 1000)
+    monkeypatch.setattr("sslkit.evaluation.usable._ROWS", 50)
+    train, test = blobs(3000), blobs(20, seed=1)
+    wide = Features(train.features.repeat(1, 20), train.labels)
+    wide_test = Features(test.features.repeat(1, 20), test.labels)
+    with Largest() as memory:
+        sweep(wide, wide_test, layers={"output": 60, "map": 60})
+    # 3000 rows and their labels, 50 rows of features; 8 heads' classes of the 600 held-out rows.
+    assert memory.made <= max(3000, 50 * 120, 8 * 600)
+    assert memory.made < wide.features.numel() / 50
 
 
 def test_diverging_heads_are_not_chosen_and_all_of_them_are_refused():

@@ -2,7 +2,9 @@ import math
 
 import pytest
 import torch
+from largest import Largest
 
+from sslkit.functional import knn
 from sslkit.functional.knn import knn_scores, nearest_neighbours
 
 
@@ -59,6 +61,31 @@ def test_neighbours_come_in_chunks_and_nearest_first():
     assert torch.equal(torch.cat([index for _, index in parts]), expected.indices)
 
 
+@pytest.mark.parametrize("block", [1, 5, 16, 23])
+@pytest.mark.parametrize("k", [1, 6, 23])
+def test_a_bank_that_is_met_in_parts_gives_the_same_neighbours(monkeypatch, block, k):
+    queries, bank, labels = example()
+    whole = list(nearest_neighbours(queries, bank, k=k, chunk=3))
+    monkeypatch.setattr(knn, "_BANK_ROWS", block)
+    parts = list(nearest_neighbours(queries, bank, k=k, chunk=3))
+    for (cosine, index), (expected, rows) in zip(parts, whole, strict=True):
+        torch.testing.assert_close(cosine, expected)
+        assert torch.equal(index, rows)
+    scores = knn_scores(queries, bank, labels, k=k, num_classes=4, temperature=0.1)
+    torch.testing.assert_close(scores, double_loop(queries, bank, labels, k, 0.1, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_memory_does_not_grow_with_the_bank(monkeypatch, dtype):
+    monkeypatch.setattr(knn, "_BANK_ROWS", 64)
+    bank = torch.randn(5000, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+    # Columns of a wider matrix, as the features of one layer are.
+    for rows in (bank, bank[:, :6]):
+        with Largest() as memory:
+            list(nearest_neighbours(rows[:40], rows, k=5, chunk=10))
+        assert memory.made <= 64 * 10
+
+
 def test_rows_of_zeros_have_cosine_zero():
     queries, bank, _ = example()
     queries[0], bank[2] = 0, 0
@@ -70,7 +97,7 @@ def test_rows_of_zeros_have_cosine_zero():
 
 def test_several_k_in_one_pass_equal_one_at_a_time():
     queries, bank, labels = example()
-    together = knn_scores(queries, bank, labels, k=(9, 2), num_classes=4)
+    together = knn_scores(queries, bank, labels, k=(9, 2, 9), num_classes=4)
     assert list(together) == [9, 2]
     for k, scores in together.items():
         alone = knn_scores(queries, bank, labels, k=k, num_classes=4)
