@@ -77,7 +77,7 @@ def probe_classes(
         predicted["knn"] = votes.predicted[votes.chosen].numpy()
     notes: list[str] = []
     linear: list[LinearResult] = []
-    refusal = why_not_fitted(*output.features.shape, len(train.labels.unique()))
+    refusal = why_not_fitted(len(train.labels), width, len(train.labels.unique()))
     if refusal is None:
         sides = [(f.features.numpy(), f.labels.numpy()) for f in (output, output_test)]
         linear = linear_probes(sides[0], sides[1], seeds=seeds)
