@@ -84,7 +84,7 @@ def probe_classes(
                 f"{len(train.labels):,} labelled training images."
             )
     linear: list[LinearResult] = []
-    refusal = why_not_fitted(len(output.features), width, len(train.labels.unique()))
+    refusal = why_not_fitted(len(train.labels), width, len(train.labels.unique()))
     if refusal is None:
         sides = [(f.features.numpy(), f.labels.numpy()) for f in (output, output_test)]
         linear = linear_probes(sides[0], sides[1], seeds=seeds)
