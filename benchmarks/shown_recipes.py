@@ -32,15 +32,18 @@ def unseen(text: str, shown: str) -> list[str]:
     return [what for what in dict.fromkeys(_told(config, ())) if _plain(what) not in seen]
 
 
-def _told(value: Any, keys: tuple[str, ...]) -> Iterator[str]:
+def _told(value: Any, keys: tuple[str, ...], inside: tuple[int, ...] = ()) -> Iterator[str]:
+    if id(value) in inside:  # an alias of what it is in
+        return
+    inside = (*inside, id(value))
     if isinstance(value, dict):
         for key, item in value.items():
             if key == "download" and str(item).lower() not in _NO:
                 yield ".".join((*keys, "download"))
-            yield from _told(item, (*keys, str(key)))
+            yield from _told(item, (*keys, str(key)), inside)
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _told(item, (*keys, str(number)))
+            yield from _told(item, (*keys, str(number)), inside)
     elif isinstance(value, str):
         names = [key for key in keys if not key.isdigit()]
         key = names[-1].rsplit(".", 1)[-1] if names else ""

@@ -34,7 +34,7 @@ def test_what_is_not_shown_is_noticed() -> None:
         "trainer:\n"
         "  a: /x/y\n  b: ../z\n  c: x/../y\n  d: s3://bucket\n  e: C:/f\n  f: a b://c\n"
         "  logger: {class_path: my_lab.Logger}\n  g: torch.nn.ReLU\n  h: {download: 1}\n"
-        """  i: "{class_path: my_lab.Other, init_args: {root: ~/k, download: off}}"\n"""
+        """  i: "{class_path: my_lab.Other, init_args: &a {root: ~/k, download: off, b: *a}}"\n"""
     )
     whole = [
         *("sslkit.methods.SimCLR", "/x/y", "../z", "x/../y", "s3://bucket", "C:/f"),
