@@ -54,7 +54,7 @@ def _shown(record: dict[str, Any]) -> str:
     if compared is None:
         return ""
     return f"""{compared:,} recipes were added; each of their classes, places and downloads must
-have been in what was shown before the question, and files of the user's in the same folder must stay:
-what was not shown, and what was touched, counts among what follows.
+have been in what was shown before the question, and files of the user's in the same folder must
+stay: what was not shown, and what was touched, counts among what follows.
 
 """
