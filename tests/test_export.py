@@ -173,7 +173,7 @@ def test_a_damaged_config_is_named(tmp_path: Path, capsys) -> None:
 @torch.no_grad()
 def test_the_two_lines_of_the_readme(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (command,) = [text for text in blocks("bash") if "sslkit export" in text]
+    (command,) = [text for text in blocks("bash") if "sslkit export runs" in text]
     arguments = shlex.split(command)[1:]
     encoder = settled(Encoder("resnet50", image_size=64))
     written_run(Path(arguments[1]), encoder)
