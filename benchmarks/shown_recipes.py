@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+# The scanner of sslkit's reader, if not its checks: PyYAML's own refuses texts that libyaml takes.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PATH = re.compile(
     r"(/|~|\\|file:|[A-Za-z]:([\\/]|$)|[A-Za-z][\w+.-]*(::|://))|(.*[\\/])?\.\.([\\/]|$)", re.DOTALL
 )
@@ -25,7 +27,7 @@ def unseen(text: str, shown: str) -> list[str]:
     """
     config = {
         key: value
-        for key, value in yaml.safe_load(text).items()
+        for key, value in yaml.load(text, Loader=_LOADER).items()
         if key not in ("recipe", "extends")
     }
     seen = _plain(shown)
@@ -56,7 +58,7 @@ def _told(value: Any, keys: tuple[str, ...], inside: tuple[int, ...] = ()) -> It
 def _inside(value: str, keys: tuple[str, ...]) -> Iterator[str]:
     """A text may be YAML itself, as the parser reads it."""
     try:
-        found = yaml.safe_load(value)
+        found = yaml.load(value, Loader=_LOADER)
     except Exception:
         return
     if isinstance(found, dict | list):

@@ -39,9 +39,16 @@ CHECKPOINT = "a checkpoint, the folder of a run, or an added recipe with its enc
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of printing its usage and leaving; `taken` are its arguments in order."""
+    """Raises instead of printing its usage and leaving, and takes no abbreviated options.
+
+    Attributes:
+        taken: Its arguments in order.
+    """
 
     taken: list[argparse.Action]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
         """Add one, and remember it."""
@@ -105,7 +112,6 @@ def embed_parser() -> Parser:
         prog="sslkit embed",
         description="Write a checkpoint's frozen features of images into a file for other tools: "
         "split, index, path (of images in folders), features and label (where there are any).",
-        allow_abbrev=False,
     )
     parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
@@ -139,7 +145,6 @@ def export_parser() -> Parser:
         description="Write a checkpoint's backbone for another library. It is read back with that "
         "library and compared on real images first. The card beside it has the run's recipe, with "
         "names in place of the paths on your machine.",
-        allow_abbrev=False,
     )
     parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
@@ -163,7 +168,6 @@ def compare_parser() -> Parser:
         prog="sslkit compare",
         description="Put finished runs beside each other: settings that differ, costs, figures "
         "with intervals, and the paired difference of each run from the first.",
-        allow_abbrev=False,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run")
     parser.add_argument(
@@ -193,7 +197,6 @@ def reproduce_parser() -> Parser:
         "compare with.",
         epilog="After -- come options of fit for what the recipe leaves open or your machine "
         "lacks: -- --model.checkpoint FILE",
-        allow_abbrev=False,
     )
     parser.add_argument("recipe", metavar="NAME_FILE_OR_PACK", help="what to run")
     parser.add_argument(
@@ -212,7 +215,6 @@ def scores_parser() -> Parser:
         prog="sslkit scores",
         description="Draw the scores of positives and negatives that runs recorded with the "
         "callback sslkit.callbacks.ScoreMonitor, all runs in one picture.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="the folder of a run, or its scores.csv"

@@ -85,7 +85,6 @@ def _dispatch(arguments: list[str]) -> int:
         prog="sslkit",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         usage=f"sslkit [--help] [--version] [--debug] {{{','.join(_COMMANDS)}}} ...",
         add_help=False,
     )

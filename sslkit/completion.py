@@ -37,7 +37,6 @@ def completion_parser() -> Parser:
         prog="sslkit completion",
         description="Print what completes commands, options, recipes and files in your shell: "
         'eval "$(sslkit completion bash)", the same with zsh, or sslkit completion fish | source.',
-        allow_abbrev=False,
     )
     parser.add_argument(
         "shell", nargs="?", choices=tuple(SHELLS), default="bash", help="which (bash)"

@@ -14,7 +14,6 @@ def evaluate_parser() -> Parser:
         "initialisation. With --protocol full also a grid of kNN votes and a sweep of linear heads "
         "(chosen on held-out training images), few labels, several probe seeds, confusions, "
         "calibration, figures of the features, raw pixels, and pictures.",
-        allow_abbrev=False,
     )
     parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sslkit.configs.finding import PACK, USER, user_folder, user_recipe
+from sslkit.nn.checkpoint import TENSORS
 from sslkit.run_folder import run_of
 
-TENSORS = ".safetensors"
 # What is found of an encoder that is in no run's folder: a folder of recipes is no place for it.
 EVALUATED = Path("runs/evaluated")
 

@@ -41,7 +41,6 @@ def views_parser() -> Parser:
         "drawn for each, so that you see what the network sees.",
         epilog="Options of `sslkit fit` change the recipe: --model.views.strength 0.5, "
         "--data.image_size 64, --data.on_bad_image skip.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--recipe", required=True, metavar="NAME_OR_FILE", help="whose views, and whose images"

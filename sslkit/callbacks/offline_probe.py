@@ -104,9 +104,9 @@ class OfflineProbe(pl.Callback):
         if self._off or trainer.sanity_checking or (fitting and not due):
             return
         first = rank() == 0
-        self._figures = on_every_rank(lambda: self._evaluate(trainer, pl_module) if first else {})[
-            0
-        ]
+        self._figures, *_ = on_every_rank(
+            lambda: self._evaluate(trainer, pl_module) if first else {}
+        )
         for name, value in self._figures.items():
             pl_module.log(name, value, batch_size=1, sync_dist=True)
 

@@ -114,6 +114,23 @@ def as_sets(labels: Tensor, num_classes: int) -> Tensor:
     return sets
 
 
+def sets_of(classes: Sequence[Sequence[int]], num_classes: int) -> Tensor:
+    """Label sets from the classes of each image.
+
+    Args:
+        classes: Of N images, each class 0 to K - 1.
+        num_classes: K.
+
+    Returns:
+        ``(N, K)`` bool.
+    """
+    sets = torch.zeros(len(classes), num_classes, dtype=torch.bool)
+    rows = torch.tensor([row for row, own in enumerate(classes) for _ in own], dtype=torch.int64)
+    columns = torch.tensor([one for own in classes for one in own], dtype=torch.int64)
+    sets[rows, columns] = True
+    return sets
+
+
 def first_class(labels: Tensor) -> Tensor:
     """``(N,)`` int64: of sets the class of the lowest number, −1 for an empty one."""
     if labels.ndim == 1:

@@ -11,6 +11,8 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
+from sslkit.data.label_sets import sets_of
+
 FILE = "labels.csv"
 _HOW = (
     "It starts with the line `image,class` (one class an image, empty for none known) or "
@@ -56,11 +58,7 @@ def read_label_table(path: Path, images: Sequence[str]) -> tuple[Tensor, list[st
     number = {name: index for index, name in enumerate(names)}
     if column == "class":
         return torch.tensor([number[own[0]] if own else -1 for own in each]), names
-    rows = torch.tensor([row for row, own in enumerate(each) for _ in own])
-    columns = torch.tensor([number[name] for own in each for name in own])
-    sets = torch.zeros(len(each), len(names), dtype=torch.bool)
-    sets[rows, columns] = True
-    return sets, names
+    return sets_of([[number[name] for name in own] for own in each], len(names)), names
 
 
 def _read(path: Path) -> tuple[str, dict[str, list[str]]]:

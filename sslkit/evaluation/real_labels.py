@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sslkit.data import ImageDataModule
+from sslkit.data.label_sets import sets_of
 from sslkit.data.resident import ResidentImages
 
 _FORMAT = (
@@ -102,11 +103,7 @@ def read_real_labels(file: Path | str, num_classes: int) -> Tensor:
                 f"{num_classes} classes, 0 to {num_classes - 1}: both must share one list of "
                 "classes."
             )
-    sets = torch.zeros(len(found), num_classes, dtype=torch.bool)
-    rows = torch.tensor([row for row, own in enumerate(found) for _ in own], dtype=torch.int64)
-    classes = torch.tensor([label for own in found for label in own], dtype=torch.int64)
-    sets[rows, classes] = True
-    return sets
+    return sets_of(found, num_classes)
 
 
 def _check_agreement(labels: Tensor | None, sets: Tensor, file: Path | str) -> None:

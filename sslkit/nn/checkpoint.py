@@ -10,6 +10,8 @@ from sslkit.nn.backbone import one_line
 # Raised whenever the layout of the record below changes in a way that old readers cannot read.
 FORMAT = 1
 RECORD = "sslkit"
+# Of a file with an encoder alone, see `sslkit.nn.trained_file`.
+TENSORS = ".safetensors"
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint: there is no file {path}.")
-    if path.suffix == ".safetensors":
+    if path.suffix == TENSORS:
         raise ValueError(
             f"checkpoint: {path} holds an encoder alone, and not the state of a run that could go "
             "on: start from it with --model.encoder.weights, or with --model.checkpoint for a "

@@ -12,14 +12,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from sslkit.nn.backbone import one_line
-from sslkit.nn.checkpoint import RECORD, read_checkpoint
+from sslkit.nn.checkpoint import RECORD, TENSORS, read_checkpoint
 from sslkit.nn.encoders import Encoder
 from sslkit.nn.specification import check_specification
 from sslkit.nn.weights import load_strictly
 
 # Of the JSON beside packed weights.
 PACKED = 1
-TENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)

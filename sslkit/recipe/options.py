@@ -22,7 +22,6 @@ def _recipe_parser() -> tuple[Parser, dict[str, Parser]]:
     parser = Parser(
         prog="sslkit recipe",
         description="Recipes: configs that say what they are, what they need and what to expect.",
-        allow_abbrev=False,
     )
     actions = parser.add_subparsers(
         dest="action", required=True, parser_class=Parser, metavar="ACTION"
@@ -31,7 +30,7 @@ def _recipe_parser() -> tuple[Parser, dict[str, Parser]]:
     made: dict[str, Parser] = {}
 
     def action(name: str, text: str) -> Parser:
-        made[name] = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made[name] = actions.add_parser(name, help=text, description=text)
         return made[name]
 
     listing = action("list", "the recipes that ship with the toolkit, and those that you added")

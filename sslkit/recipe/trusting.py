@@ -108,8 +108,8 @@ def _data(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
             value = _collection(value) or value
         if isinstance(value, dict):
             arguments = value.get("init_args")
-            downloads = isinstance(arguments, dict) and arguments.get("download")
-            yield "data", f"{value.get('class_path')}{' (downloads it)' if downloads else ''}"
+            fetched = isinstance(arguments, dict) and arguments.get("download")
+            yield "data", f"{value.get('class_path')}{' (downloads it)' if fetched else ''}"
         elif value == "quickstart":
             yield "data", "the images in the package"
         elif isinstance(value, str) and is_public_source(("data", key), value):

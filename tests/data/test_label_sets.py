@@ -12,6 +12,7 @@ from sslkit.data.label_sets import (
     joined,
     label_at,
     looks_like_sets,
+    sets_of,
 )
 
 SETS = [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
@@ -78,3 +79,12 @@ def test_classes_as_sets():
     assert as_sets(found, 3) is found
     with pytest.raises(DataError, match="class 2 is none of the 2"):
         as_sets(torch.tensor([1, 2]), 2)
+
+
+def test_sets_of_the_classes_of_each_image():
+    assert sets_of([[2, 0], [], [1, 1]], 3).tolist() == [
+        [True, False, True],
+        [False, False, False],
+        [False, True, False],
+    ]
+    assert sets_of([[], []], 2).tolist() == [[False, False]] * 2
