@@ -1,7 +1,5 @@
 """What mutated recipes and packs did, from the record of fuzz_recipes.py."""
 
-from typing import Any
-
 from record_tables import read, surroundings, table
 
 _KINDS = {
@@ -38,23 +36,15 @@ audit hook of the interpreter saw {record["events"]:,} events while they were re
 
 {table(["read as", "accepted", "refused", "crashed"], rows)}
 
-{_shown(record)}Crashes, imports of modules that are not Python's own, files written or removed
-outside of the folder of recipes, opened because a shared recipe named them, processes and
-connections:
+{record["compared_with_what_was_shown"]:,} recipes were added; each of their classes, places and
+downloads must have been in what was shown before the question, and files of the user's in the same
+folder must stay.
+
+Crashes, imports of modules that are not Python's own, files written or removed outside of the
+folder of recipes, opened because a shared recipe named them, processes and connections, things not
+shown, and files of the user's that were touched:
 {outcomes.get("found", 0)} in all. torch {torch}. The refusals come from {len(record["refusals"])}
 functions; the slowest input took {1000 * record["slowest_seconds"]:.0f} ms.
 
 {surroundings(found)}
-"""
-
-
-def _shown(record: dict[str, Any]) -> str:
-    """What was compared with what `add` shows; a campaign before that comparison has none."""
-    compared = record.get("compared_with_what_was_shown")
-    if compared is None:
-        return ""
-    return f"""{compared:,} recipes were added; each of their classes, places and downloads must
-have been in what was shown before the question, and files of the user's in the same folder must
-stay: what was not shown, and what was touched, counts among what follows.
-
 """
